@@ -60,6 +60,8 @@ def configure(log: Path) -> None:
         handler = OwnLog(log, maxBytes=LARGEST_LOG, backupCount=1)
     handler.setFormatter(OneLineFormatter(_FORMAT))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    # A line has neither thread nor process nor place in the code: nothing looks for them at each request.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
 

@@ -168,6 +168,9 @@ class ResourceType:
         return self.type.rsplit("/", 1)[0] if self.type.count("/") > 1 else None
 
 
+_PARAMETER = re.compile(r"\{(\w+(?:\.\.\.)?)\}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class ProviderRoute:
     """An operation that is not on a resource in the store, such as "checkNameAvailability" or "deletedVaults".
@@ -186,6 +189,11 @@ class ProviderRoute:
     api_versions: tuple[str, ...] = ()
     """Empty: every version is accepted, but the request must have one."""
 
+    @functools.cached_property
+    def literal(self) -> str:
+        """Return the longest fixed part of the template, in lower case: each path that matches has it."""
+        return max(_PARAMETER.split(self.template)[::2], key=len).lower()
+
     def match(self, path: str) -> dict[str, str] | None:
         match = _template(self.template).fullmatch(path)
         return None if match is None else match.groupdict()
@@ -193,7 +201,7 @@ class ProviderRoute:
 
 @functools.cache
 def _template(template: str) -> re.Pattern[str]:
-    parts = re.split(r"\{(\w+(?:\.\.\.)?)\}", template)
+    parts = _PARAMETER.split(template)
     pattern = "".join(_group(part) if index % 2 else re.escape(part) for index, part in enumerate(parts))
     return re.compile(pattern + "/?", re.IGNORECASE)
 
@@ -219,8 +227,10 @@ class ResourceTypes:
 
     def match_route(self, method: str, path: str) -> tuple[ProviderRoute, dict[str, str]] | None:
         """Return the first provider route for a path, with the template's parameters."""
+        lowered = path.lower()
         for route in self._routes.get(method.upper(), ()):
-            parameters = route.match(path)
+            # Every request comes here: most routes are told from its path without their pattern.
+            parameters = route.match(path) if route.literal in lowered else None
             if parameters is not None:
                 return route, parameters
         return None

@@ -119,4 +119,4 @@ def _key(id_: str) -> str:
 
 
 def _resource(row: Any) -> Resource:
-    return Resource.from_json(json.loads(row["body"]), json.loads(row["private"]))
+    return Resource.adopt(json.loads(row["body"]), json.loads(row["private"]))

@@ -55,8 +55,12 @@ class Resource:
     @classmethod
     def from_json(cls, body: Json, private: Json | None = None) -> Resource:
         """Return the resource of a body: the inverse of to_json. `body` is copied."""
+        return cls.adopt(copy.deepcopy(body), copy.deepcopy(private or {}))
+
+    @classmethod
+    def adopt(cls, body: Json, private: Json) -> Resource:
+        """Return the resource of a body that is nobody else's: its parts become the resource's."""
         known = {"id", "name", "type", "location", "tags", "sku", "kind", "identity", "properties", "systemData"}
-        body = copy.deepcopy(body)
         return cls(
             id=body["id"],
             type=body["type"],
@@ -69,7 +73,7 @@ class Resource:
             properties=body.get("properties") or {},
             system_data=body.get("systemData"),
             extra={key: value for key, value in body.items() if key not in known},
-            private=copy.deepcopy(private or {}),
+            private=private,
         )
 
     @property

@@ -185,5 +185,5 @@ def test_an_address_with_another_signature_starts_nothing(starting: Starting) ->
     path = f"{starting.workflow}/triggers/new_data/listCallbackUrl"
     url = starting.azure.arm("POST", path, LOGIC).json()["value"]
     answer = requests.post(re.sub("sig=.*", f"sig={uuid.uuid4()}", url), json=[], timeout=60)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "DirectApiInvalidAuthorizationScheme")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "AuthorizationFailed")
     assert starting.runs() == []

@@ -120,7 +120,7 @@ def test_a_run_signs_in_as_the_identity_and_an_action_reads_another_s_outputs(az
     link = next(action["properties"]["outputsLink"]["uri"] for action in listed if action["name"] == "Look")
     assert requests.get(link, timeout=60).json()["body"]["name"] == name
     broken = requests.get(link[:-4] + "AAAA", timeout=60)
-    assert (broken.status_code, broken.json()["error"]["code"]) == (401, "DirectApiInvalidAuthorizationScheme")
+    assert (broken.status_code, broken.json()["error"]["code"]) == (401, "AuthorizationFailed")
 
 
 def test_runs_wait_for_each_other_and_too_many_are_refused(azure: AzureSession, shared: str) -> None:
@@ -135,7 +135,34 @@ def test_runs_wait_for_each_other_and_too_many_are_refused(azure: AzureSession, 
     assert ended(azure, first)["endTime"] <= ended(azure, second)["startTime"]
 
     azure.arm("POST", f"{workflow}/disable", VERSION)
-    assert requests.post(url, json=4, timeout=60).json()["error"]["code"] == "WorkflowNotEnabled"
+    refused = requests.post(url, json=4, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "WorkflowTriggerIsNotEnabled")
+    assert "trigger 'called' with state 'Disabled': trigger is not enabled." in refused.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "headers", "status", "code", "message"),
+    [
+        ({"sig": None}, {}, 401, "DirectApiAuthorizationRequired", "only by Shared Access scheme"),
+        ({"sp": None}, {}, 401, "AuthorizationFailed", "are permissions ('sp'), version ('sv'), and signature"),
+        ({"sp": "/triggers/other/run"}, {}, 401, "AuthorizationFailed", "credentials are not valid"),
+        ({"sv": "2.0"}, {}, 401, "AuthorizationFailed", "credentials are not valid"),
+        ({"sig": "AAAA"}, {}, 401, "AuthorizationFailed", "credentials are not valid"),
+        ({"api-version": None}, {}, 400, "MissingApiVersionParameter", "(?api-version=) is required"),
+        ({}, {"Authorization": "Bearer abc"}, 400, "DirectApiRequestHasMoreThanOneAuthorization", "'Bearer'"),
+    ],
+)
+def test_an_address_without_its_whole_signature_starts_nothing(
+    azure: AzureSession, shared: str, changes: dict[str, str | None], headers: dict[str, str], status: int, code: str,
+    message: str,
+) -> None:  # fmt: skip
+    workflow = put(azure, shared, definition({})).json()["id"]
+    address = azure.arm("POST", f"{workflow}/triggers/called/listCallbackUrl", VERSION).json()
+    queries = {name: value for name, value in (address["queries"] | changes).items() if value is not None}
+    refused = requests.post(address["basePath"], json=1, params=queries, headers=headers, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (status, code)
+    assert message in refused.json()["error"]["message"]
+    assert azure.arm("GET", f"{workflow}/runs", VERSION).json()["value"] == []
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 The handshake of Event Grid is answered before the workflow sees it, as the Consumption plan does (techcommunity.
 microsoft.com, "Using Single Tenant Logic App Workflow Endpoint as Event Grid Subscription").
+
+Source of the refusals: MicrosoftDocs/azure-docs#60706 (no signature), Azure/logicapps#624 (no api-version), #169 (parts
+of the signature), #1157 (two ways to sign in), and learn.microsoft.com "Error code WorkflowTriggerIsNotEnabled on Power
+Automate flow run", whose flows run on Logic Apps. No source was found for the text of a wrong signature's refusal.
 """
 
 from __future__ import annotations
@@ -47,7 +51,8 @@ class Callbacks:
         try:
             workflow = self._workflow(request)
             trigger = request.path_params["trigger"]
-            self._check(request, workflow, f"/triggers/{trigger}/run")
+            _check_one_scheme(request)
+            _check(request, workflow, f"/triggers/{trigger}/run")
             if definitions.parse(workflow.properties["definition"]).trigger.name != trigger:
                 raise ServiceError(
                     404, "WorkflowTriggerNotFound",
@@ -57,7 +62,11 @@ class Callbacks:
             if request.headers.get("aeg-event-type") == _VALIDATION:
                 return JSONResponse({"validationResponse": body[0]["data"]["validationCode"]})
             if workflow.properties["state"] != "Enabled":
-                raise ServiceError(404, "WorkflowNotEnabled", f"The workflow '{workflow.name}' is not enabled.")
+                raise ServiceError(
+                    400, "WorkflowTriggerIsNotEnabled",
+                    f"Could not execute workflow '{request.path_params['guid']}' trigger '{trigger}' with state "
+                    f"'{workflow.properties['state']}': trigger is not enabled.",
+                )  # fmt: skip
             run = self._runner.submit(workflow, body, request.headers.get("x-ms-client-tracking-id"))
         except ServiceError as error:
             return _refusal(error)
@@ -69,7 +78,7 @@ class Callbacks:
         run, action = request.path_params["run"], request.path_params["action"]
         try:
             workflow = self._workflow(request)
-            self._check(request, workflow, f"/runs/{run}/actions/{action}/contents/ActionOutputs/read")
+            _check(request, workflow, f"/runs/{run}/actions/{action}/contents/ActionOutputs/read")
         except ServiceError as error:
             return _refusal(error)
         for kept in self._store.actions(run):
@@ -85,18 +94,42 @@ class Callbacks:
                 return workflow
         raise ServiceError(404, "WorkflowNotFound", f"The workflow '{guid}' could not be found.")
 
-    def _check(self, request: Request, workflow: Resource, permission: str) -> None:
-        query = request.query_params
-        if not query.get("api-version"):
-            raise ServiceError(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
-        signed = query.get("sp") == permission and signatures.is_signed(workflow, permission, query.get("sig", ""))
-        if not signed:
-            raise ServiceError(
-                401,
-                "DirectApiAuthorizationRequired" if "sig" not in query else "DirectApiInvalidAuthorizationScheme",
-                "The request must be authenticated by Shared Access Signature: the provided authorization signature "
-                "is not valid for the workflow.",
-            )
+
+def _check_one_scheme(request: Request) -> None:
+    """Refuse a signed address that somebody calls with an Authorization header."""
+    scheme = request.headers.get("authorization", "").partition(" ")[0]
+    if scheme and "sig" in request.query_params:
+        raise ServiceError(
+            400,
+            "DirectApiRequestHasMoreThanOneAuthorization",
+            f"The request has SAS authentication scheme, '{scheme}' authorization scheme or internal token scheme. "
+            "Only one scheme should be used.",
+        )
+
+
+def _check(request: Request, workflow: Resource, permission: str) -> None:
+    """Check the signature of an address. Raises ServiceError 400 and 401."""
+    query = request.query_params
+    if not query.get("api-version"):
+        raise ServiceError(
+            400,
+            "MissingApiVersionParameter",
+            "The api-version query parameter (?api-version=) is required for all requests.",
+        )
+    if "sig" not in query:
+        raise ServiceError(
+            401,
+            "DirectApiAuthorizationRequired",
+            "The request must be authenticated only by Shared Access scheme.",
+        )
+    if not query.keys() >= {"sp", "sv"}:
+        raise ServiceError(
+            401,
+            "AuthorizationFailed",
+            "Required parameters for shared access URL are permissions ('sp'), version ('sv'), and signature ('sig').",
+        )
+    if query["sp"] != permission or not signatures.is_signed(workflow, permission, query["sv"], query["sig"]):
+        raise ServiceError(401, "AuthorizationFailed", "The authentication credentials are not valid.")
 
 
 def _body(raw: bytes) -> Any:

@@ -43,9 +43,10 @@ def contents(workflow: Resource, run: str, action: str) -> str:
     return f"{base}?{urlencode(queries, quote_via=quote, safe='')}"
 
 
-def is_signed(workflow: Resource, permission: str, signature: str) -> bool:
+def is_signed(workflow: Resource, permission: str, version: str, signature: str) -> bool:
     """Return whether a signature allows the action `permission`."""
-    return hmac.compare_digest(_signature(workflow, permission).encode(), signature.encode())
+    genuine = hmac.compare_digest(_signature(workflow, permission).encode(), signature.encode())
+    return genuine and version == _SIGNATURE_VERSION
 
 
 def _queries(workflow: Resource, permission: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Another pipeline's notebook can change without this one becoming new.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -41,6 +42,12 @@ def files(folder: Path, notebook: str) -> list[Path]:
 
 
 def _imported(folder: Path, file: Path, text: str) -> list[Path]:
+    return [file for name in _names(folder, file, text) for file in _module_files(folder, name)]
+
+
+@functools.cache
+def _names(folder: Path, file: Path, text: str) -> frozenset[tuple[str, ...]]:
+    """Return the names that a file with this text imports; notebooks share most modules, and parsing takes time."""
     try:
         tree = ast.parse(text)
     except SyntaxError as error:
@@ -56,7 +63,7 @@ def _imported(folder: Path, file: Path, text: str) -> list[Path]:
             base = package[: len(package) - node.level + 1] if node.level else ()
             module = (*base, *(node.module.split(".") if node.module else ()))
             names.update({module, *((*module, alias.name) for alias in node.names)})
-    return [file for name in names for file in _module_files(folder, name)]
+    return frozenset(names)
 
 
 def _module_files(folder: Path, name: tuple[str, ...]) -> list[Path]:

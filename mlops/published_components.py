@@ -67,9 +67,15 @@ def _has_own_metrics(step: str, pipeline: TrainingPipeline) -> bool:
 
 def _name(step: str, folder: Path, pipeline: TrainingPipeline) -> str:
     """Return a component's name: a shared component with a pipeline's own metrics is a component of that pipeline."""
-    content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
+    content = _read(folder)
     suffix = f"_{pipeline.name}" if _has_own_metrics(step, pipeline) else ""
     return f"{content['name']}{suffix}"
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    """Return the content of a component's file, by libyaml, which takes a fifth of the time."""
+    content: dict[str, Any] = yaml.load((folder / _FILE).read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    return content
 
 
 def source_files(pipeline: TrainingPipeline) -> list[Path]:
@@ -106,7 +112,7 @@ def register(ml: Any, step: str, folder: Path, pipeline: TrainingPipeline, envir
 
 def _includes(folder: Path, step: str, pipeline: TrainingPipeline) -> list[Path]:
     """Return the files beside the component's program: azure-ai-ml's `additional_includes`, and the own metrics."""
-    content = yaml.safe_load((folder / _FILE).read_text(encoding="utf-8"))
+    content = _read(folder)
     listed = [(folder / include).resolve() for include in content.get("additional_includes") or ()]
     if missing := [path for path in listed if not path.exists()]:
         raise InvalidError(f"{folder / _FILE}: additional_includes names {missing[0]}, which does not exist.")
@@ -119,7 +125,7 @@ def _staged(step: str, folder: Path, pipeline: TrainingPipeline, includes: list[
     with tempfile.TemporaryDirectory() as temporary, _temporary_files_in(temporary):
         staged = Path(temporary) / step
         shutil.copytree(folder, staged, ignore=shutil.ignore_patterns("__pycache__"))
-        content = yaml.safe_load((staged / _FILE).read_text(encoding="utf-8"))
+        content = _read(staged)
         if includes:
             content["additional_includes"] = [str(include) for include in includes]
         content["name"] = _name(step, folder, pipeline)

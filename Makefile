@@ -30,13 +30,13 @@ export LOCALCLOUD_PLUGINS ?= $(PLUGINS)
 BIN := .venv/bin
 PYTHON_BIN := $(BIN)/python
 PULUMI_UP = pulumi up --stack "$$STACK" $(POLICY) --yes --skip-preview --suppress-permalink=true
-# What the CLI keeps of `pulumi stack select`: to ask the CLI takes a fifth of a second.
+# The CLI's file of `pulumi stack select`: running the CLI takes a fifth of a second.
 SELECTED = grep -qsF "\"$$PULUMI_BACKEND_URL\": \"organization/dataopsml/$$STACK\"" "$$PULUMI_HOME"/workspaces/dataopsml-*.json
 # The resource providers that the stack needs, registered as the bootstrap does on Azure.
 REGISTER = --register "$$($(PYTHON_BIN) -I -S contract/resource_providers.py)"
 START = $(PYTHON_BIN) -m localcloud start $(REGISTER)
-# What `pulumi up` reads: the program and what it imports, the stack's settings, the policies with their configuration, the
-# lock, the stack's state, and the resources behind it. What is passing is what `mlops` publishes and runs register.
+# Inputs of `pulumi up`: the program and its imports, the stack's settings, the policies with their configuration, the
+# lock, the stack's state, and the resources behind it. Publications of `mlops` and registrations of runs are passing.
 PASSING = 'microsoft.machinelearningservices/workspaces/batchendpoints properties.defaults' \
 	'microsoft.machinelearningservices/workspaces/onlineendpoints properties.traffic' \
 	microsoft.machinelearningservices/workspaces/onlineendpoints/deployments \
@@ -65,7 +65,7 @@ help: ## list the verbs
 .venv/installed: requirements.txt tools/venv.sh $(wildcard packages/*/pyproject.toml)
 	@tools/venv.sh
 
-# What `make up` does not need: tests, lint, and the clients that judge localcloud.
+# Packages that `make up` does not need: tests, lint, and the clients that judge localcloud.
 .venv/development: .venv/installed requirements-dev.txt
 	@tools/venv.sh development
 
@@ -87,7 +87,7 @@ up: .venv/installed ## from clone to registered model on this machine: make up [
 run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIPELINE=name] [PARAMS="alpha=0.3"] [FORCE=1]
 	@$(ENTER); python -m mlops run --stack "$$STACK" $(if $(DATA),--data "$$DATA") $(if $(FORCE),--force)
 
-score: ## score a file, or what came in, with the model that serves: make score [FILE=new.csv] [PIPELINE=name] [AGAIN=1]
+score: ## score a file, or all incoming files, with the model that serves: make score [FILE=new.csv] [PIPELINE=name] [AGAIN=1]
 	@$(ENTER); python -m mlops score --stack "$$STACK" $(if $(AGAIN),--again) $(if $(FILE),-- "$$FILE",--incoming)
 
 serve: ## let the version that serves answer requests at its online endpoint: make serve [PIPELINE=name]
@@ -119,7 +119,7 @@ lint-beside:
 tests-beside:
 	@MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
-test-nightly: tools .venv/development ## what make test leaves out, or one tier of it: make test-nightly [TIER=upgrade]
+test-nightly: tools .venv/development ## tests that make test leaves out, or one tier of them: make test-nightly [TIER=upgrade]
 	@$(PYTHON_BIN) -m pytest -m "$${TIER:-nightly or upgrade or rehearsal or models}" \
 	--junitxml="$(BUILD)/tests-$${TIER:-all-nightly}.xml"
 
@@ -133,12 +133,12 @@ lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/lint-imports
 	@$(MAKE) lint-pipelines
 
-format: .venv/development ## let ruff rewrite what it can
+format: .venv/development ## let ruff format and mend the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 ##@ Look
-status: .venv/installed ## is localcloud running, and what did the last pipeline run do
+status: .venv/installed ## state of localcloud and of the last pipeline run
 	@$(PYTHON_BIN) -m localcloud status
 	@$(ENTER); python -m mlops status --stack "$$STACK"
 
@@ -163,7 +163,7 @@ destroy: .venv/installed ## pulumi destroy: delete the stack's resources
 	python -m infra.purge --stack "$$STACK"
 
 ##@ Maintain
-bootstrap: .venv/installed ## what must exist once before the first stack on Azure: make bootstrap [DRY_RUN=1]
+bootstrap: .venv/installed ## resources that exist once, before the first stack on Azure: make bootstrap [DRY_RUN=1]
 	@$(PYTHON_BIN) -m bootstrap up $(if $(DRY_RUN),--dry-run)
 
 graph: .venv/installed ## draw the stack's resources by component: docs/platform.md

@@ -8,14 +8,14 @@ set -euo pipefail
 : "${idToken:?set by AzureCLI@2 for a service connection with workload identity federation; this one has a secret}"
 for name in BASE_NAME LOCATION SUBSCRIPTION_ID BACKEND_STORAGE_ACCOUNT BACKEND_CONTAINER; do
     value=${!name:-}
-    # A macro that names no variable stays as it is written.
+    # A macro without a variable stays in the text unchanged.
     if [ -z "$value" ] || [ "$value" = "\$($name)" ]; then
         echo "##vso[task.logissue type=error]Variable $name is not set: add it to the environment's variable group." >&2
         exit 1
     fi
 done
 
-# The variable group decides which subscription is meant: that of the connection is the bootstrap's for previews.
+# The variable group decides on the subscription: the connection's is the bootstrap's for previews.
 export ARM_SUBSCRIPTION_ID="$SUBSCRIPTION_ID" AZURE_SUBSCRIPTION_ID="$SUBSCRIPTION_ID" ARM_TENANT_ID="$tenantId"
 # Everything takes its tokens from the Azure CLI's session, which keepAzSessionActive signs in again every eight minutes.
 # The id token itself lives for ten, and the providers would use it for as long as they run (docs/adr/0019).

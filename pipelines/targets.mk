@@ -22,7 +22,7 @@ agent: ## get an agent ready: the CI image's packages or else its own, tools on 
 	@command -v pulumi >/dev/null || $(PYTHON_BIN) -m localcloud.engine
 	@$(PYTHON_BIN) -m pipelines.agent path
 
-preview: ## what `make deploy` would do: make preview STACK=dev
+preview: ## changes that `make deploy` would make: make preview STACK=dev
 	@mkdir -p $(BUILD)
 	@$(CONFIGURE)
 	@$(PULUMI) preview --stack "$$STACK" $(POLICY) --diff --suppress-permalink=true 2>&1 | tee "$(BUILD)/preview-$$STACK.txt"
@@ -68,13 +68,13 @@ score-sample: ## try the model that serves with some rows, and online where it s
 	@$(PYTHON_BIN) -m mlops score --stack "$$STACK" --sample
 	@$(PYTHON_BIN) -m mlops serve --stack "$$STACK" --if-asked
 
-schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off] [SCORE=1: the one that scores]
+schedule: ## the pipelines' schedules: make schedule STACK=dev [SWITCH=on|off] [SCORE=1: the scoring schedule]
 	@$(PYTHON_BIN) -m mlops schedule "$${SWITCH:-list}" --stack "$$STACK" $(if $(SCORE),--score)
 
 schedule-check: ## fail when a schedule that is on has lost its target: make schedule-check STACK=dev
 	@$(PYTHON_BIN) -m mlops schedule check --stack "$$STACK"
 
-episodes: ## what a person has to look at, into a file: make episodes STACK=dev
+episodes: ## episodes that need a person, into a file: make episodes STACK=dev
 	@$(PYTHON_BIN) -m mlops episodes --stack "$$STACK" --file "$(BUILD)/episodes-$$STACK.json"
 
 share: ## put the tested model into the shared registry: make share STACK=staging
@@ -130,7 +130,7 @@ ci-image-push:
 	@if [ "$${BUILD_SOURCEBRANCH:-}" = refs/heads/main ]; then \
 	docker tag "$(CI_IMAGE)" "$(CI_REPOSITORY):main"; docker push "$(CI_REPOSITORY):main"; fi
 
-verify-azure: .venv/installed ## ask a deployed stack what the code believes of Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
+verify-azure: .venv/installed ## check a deployed stack against the code's beliefs on Azure: make verify-azure STACK=dev [NAME=azure] [CHANGES=1]
 	@$(PYTHON_BIN) -m verification --stack "$$STACK" --as "$${NAME:-azure}" $(if $(CHANGES),--allow-changes)
 
 rehearse: tools .venv/development ## play two commits from dev to prod and the life of a model there: make rehearse [YES=1] [LIFE=1: the life again, without builds]

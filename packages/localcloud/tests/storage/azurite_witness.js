@@ -1,4 +1,4 @@
-// What Azurite's own code would open for each request: node azurite_witness.js AZURITE_PACKAGE_FOLDER PORT
+// The blob that Azurite's own code would open for each request: node azurite_witness.js AZURITE_PACKAGE_FOLDER PORT
 // Nothing is stored. GET /_seen answers with a line of JSON for each request since the last time.
 "use strict";
 const path = require("path");

@@ -8,7 +8,7 @@
 //   3. user delegation SAS of versions that Azurite does not know yet are understood;
 //   4. requests count as HTTPS: every client's request came by TLS to the front, so SAS with spr=https hold;
 //   5. the front may delete, or rename by a copy, a blob with all that is below it in one step (x-localcloud-tree), as
-//      Data Lake Storage does with directories. What is renamed keeps its ETag and times;
+//      Data Lake Storage does with directories. A renamed blob keeps its ETag and times;
 //   6. a change is on disk before it is answered (azurite_journal.js);
 //   7. a request may take as long as it makes progress, which the gateway watches: Node ends one after five minutes.
 "use strict";
@@ -66,7 +66,7 @@ azurite("blob/utils/utils").getUserDelegationKeyValue = (...parts) => {
   return crypto.createHmac("sha256", secret).update(text, "utf8").digest("base64");
 };
 
-// Since 2026-04-06 what is signed has two lines more, for headers and query parameters that the SAS asks for (none here).
+// Since 2026-04-06 the signed text has two lines more, for headers and query parameters of the SAS (none here).
 const signatures = azurite("blob/authentication/IBlobSASSignatureValues");
 const signOlder = signatures.generateBlobSASSignatureWithUDK;
 signatures.generateBlobSASSignatureWithUDK = (values, resource, account, key) => {

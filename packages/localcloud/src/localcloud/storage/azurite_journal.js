@@ -8,8 +8,8 @@
 // A file holds one line for each turn of the event loop: a JSON array of [collection, id] (removed) and
 // [collection, id, document] (inserted or updated). A turn is kept whole or not at all: Azurite replaces a blob by a
 // removal and an insertion in one turn, and a line that a kill has cut off is ignored. Files are numbered. A save starts
-// the next file in the same turn in which it reads the database, and deletes the earlier files when it is on disk; what
-// both hold is applied twice, with the same result. The kernel has what was written when the process is killed; a
+// the next file in the same turn in which it reads the database, and deletes the earlier files when it is on disk;
+// changes in both are applied twice, with the same result. The kernel has all written bytes when the process is killed; a
 // machine that loses its power may lose more, as with Azurite's own content files.
 // Source: lokijs 1.5.12 src/lokijs.js (Collection events, saveDatabaseInternal, throttledSaves).
 "use strict";

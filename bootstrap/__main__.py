@@ -25,7 +25,7 @@ Stack = Annotated[str, typer.Option(help="Name of the settings file: Pulumi.STAC
 
 @app.command()
 def up(
-    dry_run: Annotated[bool, typer.Option(help="Show what would be done; change nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Show the changes, and make none.")] = False,
     folder: Folder = _FOLDER,
     stack: Stack = "main",
 ) -> None:

@@ -70,7 +70,7 @@ class Engine:
 
     def _config(self) -> dict[str, str]:
         if not self.settings_file.exists():
-            raise BootstrapError(f"{self.settings_file} is missing: copy Pulumi.main.yaml and fill in what is yours.")
+            raise BootstrapError(f"{self.settings_file} is missing: copy Pulumi.main.yaml and fill in your values.")
         try:
             content = yaml.safe_load(self.settings_file.read_text(encoding="utf-8")) or {}
             return {str(key): _text(value) for key, value in (content.get("config") or {}).items()}

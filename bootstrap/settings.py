@@ -77,7 +77,7 @@ class Environment(_Section):
     subscription_id: Guid | None = Field(None, description="Subscription; the one you are signed in to when left out.")
     approvers: tuple[Guid, ...] = Field((), description="Azure DevOps ids of who approves a deployment.")
     unapproved: bool = Field(False, description="The last environment is deployed without anybody's approval.")
-    approval_minutes: int = Field(4320, ge=1, le=43200, description="An approval that nobody gave expires after this.")
+    approval_minutes: int = Field(4320, ge=1, le=43200, description="A missing approval expires after this time.")
 
 
 class Operator(_Section):
@@ -146,7 +146,7 @@ class AzureDevOps(_Section):
     project: _Text
     repository: Repository
     connections: dict[str, Presented] = Field(
-        {}, description="Issuer and subject of each service connection that somebody else made, by its name."
+        {}, description="Issuer and subject of each existing service connection, by its name."
     )
 
 
@@ -161,9 +161,9 @@ class Settings(_Section):
     cost_center: _Text = Field(description="Tag: who pays.")
     environments: tuple[Environment, ...] = Field(min_length=1, description="In the order of promotion.")
     azure_devops: AzureDevOps
-    operators: tuple[Operator, ...] = Field((), description="Whoever is signed in when left out.")
-    operator_type: Literal["User", "ServicePrincipal"] = Field("User", description="What whoever is signed in is.")
-    protect: bool = Field(True, description="Lock the state account, and let Pulumi refuse to delete what holds data.")
+    operators: tuple[Operator, ...] = Field((), description="Default: the signed-in identity.")
+    operator_type: Literal["User", "ServicePrincipal"] = Field("User", description="Type of the signed-in identity.")
+    protect: bool = Field(True, description="Lock the state account, and let Pulumi refuse to delete data and keys.")
     soft_delete_days: int = Field(90, ge=7, le=90, description="How long deleted states and keys can come back.")
     replication: Literal["LRS", "ZRS", "GRS", "GZRS"] = Field("ZRS", description="Copies of the states.")
     online_caller_roles: tuple[Guid, ...] = Field(

@@ -139,7 +139,7 @@ def main() -> None:
         state = json.load(sys.stdin)
         drawn = boxes(state)
     except (ValueError, KeyError, TypeError) as error:
-        sys.exit(f"This is not an exported stack: {error!r}. Give what `pulumi stack export` prints.")
+        sys.exit(f"This is not an exported stack: {error!r}. Pass the output of `pulumi stack export`.")
     if not drawn:
         sys.exit("The stack has no resources: deploy it first, with `make up`.")
     Path(sys.argv[1]).write_text(page(drawn), encoding="utf-8")

@@ -134,7 +134,7 @@ class KeyVaultSettings(Section):
     )
     purge_protection: bool = Field(
         default=True,
-        description="Nobody can purge a deleted vault before those days are over. The setting can never be switched "
+        description="A deleted vault cannot be purged before those days are over. The setting can never be switched "
         "off again.",
         examples=[True],
     )
@@ -220,7 +220,7 @@ class ModelRegistrySettings(Section):
     )
     protect: bool = Field(
         default=True,
-        description="Lock and protect the registry in the stack that creates it, whatever `protection` is: other "
+        description="Lock and protect the registry in the stack that creates it, even without `protection`: other "
         "stacks run its models.",
         examples=[True],
     )
@@ -325,7 +325,7 @@ class Settings(Section):
     def _alerts_have_a_recipient(cls, value: BudgetSettings, info: ValidationInfo) -> BudgetSettings:
         monitoring = info.data.get("monitoring")
         if value.monthly_amount and monitoring is not None and not monitoring.alert_emails:
-            raise wrong_field(value, "monthly_amount", "needs monitoring.alert_emails: nobody would be told")
+            raise wrong_field(value, "monthly_amount", "needs monitoring.alert_emails: alerts would reach no one")
         return value
 
     @field_validator("unity_catalog")

@@ -63,7 +63,7 @@ class PlatformWorkbook(pulumi.ComponentResource):
 def content(log_workspace_id: str, ml_workspace_id: str, resource_group_id: str) -> str:
     """Return the workbook's JSON: the same text for the same ids."""
     items = [
-        _text("Runs and models of the last 30 days. docs/operations.md of the repository says what to do."),
+        _text("Runs and models of the last 30 days. docs/operations.md of the repository has remedies."),
         _run_counts(ml_workspace_id),
         _log_query(
             log_workspace_id,

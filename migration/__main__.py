@@ -23,8 +23,8 @@ _ROOT = Path(__file__).resolve().parents[1]
 
 @app.command(help=__doc__)
 def migrate(
-    state: Annotated[Path, typer.Argument(help="What `terraform state pull` prints, not named terraform.tfstate.")],
-    stack: Annotated[str, typer.Option(help="Stack that takes the resources over.")],
+    state: Annotated[Path, typer.Argument(help="Output of `terraform state pull`, not named terraform.tfstate.")],
+    stack: Annotated[str, typer.Option(help="Stack that adopts the resources.")],
     output: Annotated[Path, typer.Option(help="Where to write the import file.")] = Path("import.json"),
     report_file: Annotated[Path, typer.Option("--report", help="Where to write the report.")] = Path("migration.md"),
     leave_out: Annotated[list[str] | None, typer.Option(help="Address of a resource to leave with Terraform.")] = None,

@@ -31,12 +31,12 @@ def render(plan: Plan, stack: str, import_file: str) -> str:
     )
     lines += _section(
         "Azure refuses the change: not imported",
-        "These properties cannot be changed any more. Set the stack to what is there, and run this again.",
+        "These properties cannot be changed any more. Set the stack to the existing values, and run this again.",
         (line for match in plan.blocked for line in _why(match, match.refused)),
     )
     lines += _section(
         "No counterpart in the stack",
-        "Nothing of that name is declared. They stay as they are, and stay with Terraform.",
+        "The stack declares nothing of that name. They stay unchanged, and stay with Terraform.",
         (
             f"- `{source.address}` ({id_}): the stack declares {_list(names) or 'nothing'} of its type."
             for source, id_, names in plan.without

@@ -146,7 +146,7 @@ def _parse(file: Path) -> _State:
     if not text.strip():
         raise MigrationError(
             f"{file} is empty. `terraform state pull > terraform.tfstate` empties a local state before Terraform reads "
-            "it: take terraform.tfstate.backup, and write what is pulled to a file of another name."
+            "it: take terraform.tfstate.backup, and write the pulled state to a file of another name."
         )
     try:
         content = json.loads(text)

@@ -88,7 +88,7 @@ def publish(
     with_data: Annotated[bool, typer.Option("--with-data", help="Upload the data too, for a run by others.")] = False,
     keep_default: Annotated[bool, typer.Option("--keep-default", help="A promotion moves the default later.")] = False,
     azure_devops: InBuild = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print what is published as JSON on standard output.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the publication as JSON on standard output.")] = False,
 ) -> None:
     """Publish notebooks, environment, components and pipeline, and make it the endpoint's default."""
     from mlops import data_files
@@ -192,7 +192,7 @@ def promote(
     pipeline: Pipeline = None,
     model_version: Annotated[str | None, typer.Option(help="Version on --from; default: the newest.")] = None,
     shared: Annotated[
-        bool, typer.Option("--shared", help="Take what --from shared in the registry, and read nothing of --from.")
+        bool, typer.Option("--shared", help="Use the version that --from shared, and do not read --from.")
     ] = False,
     score_sample: Annotated[
         bool,
@@ -294,7 +294,7 @@ def remove(
     stack: Stack = "local",
     outputs: Outputs = None,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it although it serves.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and delete nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the parts, and delete none.")] = False,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Remove it from the stack alone, since other stacks have it too.")
     ] = False,

@@ -20,13 +20,13 @@ Stack = Annotated[
 Outputs = Annotated[
     Path | None,
     typer.Option(
-        help="File with what `pulumi stack output --json` printed, instead of asking Pulumi.", envvar="MLOPS_OUTPUTS"
+        help="File with the output of `pulumi stack output --json`, instead of running Pulumi.", envvar="MLOPS_OUTPUTS"
     ),
 ]
 Pipeline = Annotated[
     str | None,
     typer.Option(
-        help="Training pipeline, a folder below mlops/pipelines/; default: the one that says `default: true`.",
+        help="Training pipeline, a folder below mlops/pipelines/; default: the one with `default: true`.",
         envvar="PIPELINE",
         autocompletion=completion.pipelines,
     ),
@@ -37,8 +37,8 @@ Parameters = Annotated[
     typer.Option("--param", help="Run parameter, such as alpha=0.3; may be given more than once.", envvar="PARAMS"),
 ]
 Version = Annotated[str | None, typer.Option(help="Version to publish, such as a build id; default: git revision.")]
-Force = Annotated[bool, typer.Option("--force", help="Run all steps, those too that Azure ML would reuse.")]
-InBuild = Annotated[bool, typer.Option("--azure-devops", help="Say what was made as variables of the build.")]
+Force = Annotated[bool, typer.Option("--force", help="Run all steps, even if Azure ML could reuse them.")]
+InBuild = Annotated[bool, typer.Option("--azure-devops", help="Print the results as variables of the build.")]
 
 
 def clients_of(stack: str, outputs: Path | None, pipeline: str | None) -> Clients:

@@ -15,7 +15,7 @@ from mlops.environment import load_outputs
 from mlops.errors import InvalidError, MissingError
 
 schedule = typer.Typer(no_args_is_help=True, help="Train and score by itself: the schedules of Azure ML.")
-Score = Annotated[bool, typer.Option("--score", help="The schedule that scores, instead of the one that trains.")]
+Score = Annotated[bool, typer.Option("--score", help="The schedule of scoring, instead of training.")]
 
 
 @schedule.command("list")

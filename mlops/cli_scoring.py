@@ -26,7 +26,7 @@ def score(
     sample: Annotated[
         bool, typer.Option("--sample", help="Try the version that serves with some rows of the training data.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Score again what was scored, under a new run.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Score a scored file again, under a new run.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the results as JSON on standard output.")] = False,
 ) -> None:
     """Score a file, or all incoming files, with the version that serves, and follow the run.

@@ -28,7 +28,7 @@ def serve(
     if_asked: Annotated[
         bool, typer.Option("--if-asked", help="Do nothing for a pipeline whose pipeline.yml does not say `serve`.")
     ] = False,
-    log: Annotated[bool, typer.Option("--log", help="Change nothing, and print the log of what answers.")] = False,
+    log: Annotated[bool, typer.Option("--log", help="Only print the answering deployment's log.")] = False,
 ) -> None:
     """Let the version that serves answer online requests: beside the old one, tried, and with traffic in steps."""
     from mlops import online_endpoints, rollout

@@ -46,7 +46,7 @@ def _sign_in(text: str) -> str:
         return f"Signing in to Azure failed, nothing answers: {_short(text)}\n{CHECK_CONNECTION}"
     if "EnvironmentCredential authentication unavailable" in text:
         return (
-            "Nobody is signed in to Azure: sign in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
+            "There is no sign-in to Azure: sign in with `az login`, or set AZURE_TENANT_ID, AZURE_CLIENT_ID and "
             "AZURE_CLIENT_SECRET."
         )
     return f"Signing in to Azure failed: {_short(text)}"

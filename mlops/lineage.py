@@ -52,7 +52,7 @@ def choose_deployment(known: Sequence[Published], lineage: Tags, environment: st
         if deployment.commit != commit:
             raise GateError(
                 f"The lineage does not match: deployment {deployment.deployment} was published from commit "
-                f"{deployment.commit}, but what was tested comes from {commit}."
+                f"{deployment.commit}, but the tested model comes from {commit}."
             )
     if not same and commit == NO_COMMIT:
         raise GateError(

@@ -255,7 +255,7 @@ def _environment(ml: Any, pipeline: TrainingPipeline) -> Any:
             version=version,
             image=job_environment.IMAGE,
             conda_file=job_environment.conda_file(own),
-            description="What the training pipeline's components import, as locked.",
+            description="Locked packages of the training pipeline's components.",
         )
         return ml.environments.create_or_update(environment)
 

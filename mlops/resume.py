@@ -33,7 +33,7 @@ def resume(clients: Clients, name: str, console: Console, now: datetime | None =
     key = job.inputs.get(reuse_keys.INPUT, "")
     if not _can_be_reused(job, clients.outputs.engineered_days, now or datetime.now(UTC)):
         key = reuse_keys.unique()
-        console.print("What its steps wrote may have been deleted: all of them run again.", highlight=False)
+        console.print("The outputs of its steps may have been deleted: all steps run again.", highlight=False)
     inputs = {name: typed(text, types[name]) for name, text in job.inputs.items() if name in types}
     ups.begin(clients, deployment, inputs, key, console)
 

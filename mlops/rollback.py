@@ -55,7 +55,7 @@ def rollback(target: Clients, say: Say) -> Promotion:
     if now is not None and now.deployment != promoted:
         raise GateError(
             f"The endpoint's default is {now.deployment}, not {promoted}, which version {model.version} of {name} was "
-            "promoted with: somebody has moved it since, and it is left where it is."
+            "promoted with: it was moved since, and is left alone."
         )
     if before == NONE:
         raise MissingError(

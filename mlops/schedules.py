@@ -131,7 +131,7 @@ def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, 
         trigger=_trigger(times),
         create_job=job,
         display_name=work.name,
-        description=f"Runs what serves of {clients.pipeline.name}.",
+        description=f"Runs the serving version of {clients.pipeline.name}.",
         tags={VERSION_TAG: work.version, _CONTENT_TAG: content},
         is_enabled=on,
     )

@@ -57,7 +57,7 @@ class Results:
         return [*(asdict(entry) | {"status": "scored"} for entry in self.entries), *refused]
 
 
-_HINT = "Mend a file and score it under any name, or --again tries it as it is."
+_HINT = "Mend a file and score it under any name, or --again tries it unchanged."
 
 
 def model_ledger(clients: Clients) -> Ledger:
@@ -169,7 +169,7 @@ def _how_to_follow(clients: Clients) -> str:
     options = f"--stack {clients.outputs.environment} --pipeline {clients.pipeline.name}"
     watch = clients.pipeline.specification.watch
     if watch is not None and watch.retrain == "work_item":
-        return f"`python -m mlops episodes {options}` lists what the daily build opens work items for."
+        return f"`python -m mlops episodes {options}` lists the episodes of the daily build's work items."
     return f"`python -m mlops runs {options}` shows the training runs, and `python -m mlops logs RUN {options}` one."
 
 

@@ -176,8 +176,8 @@ def _damage_of_state(command: Sequence[str]) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m pipelines.up", description=__doc__.split("\n\n", 1)[0])
-    parser.add_argument("--mend", help="Module that is asked when the engine did not start an update.")
-    parser.add_argument("--stack", default="", help="What the module is asked about.")
+    parser.add_argument("--mend", help="Module that runs when the engine did not start an update.")
+    parser.add_argument("--stack", default="", help="Stack that the module checks.")
     parser.add_argument("command", nargs="+", help="The engine's command, after --.")
     arguments = parser.parse_args()
     try:

@@ -24,7 +24,7 @@ _GUARDED = (
 def _role(assignment: Subject) -> Problems:
     role = str(get(assignment.props, "roleDefinitionId")).rsplit("/", 1)[-1].lower()
     if role in _TOO_MUCH:
-        yield f"Do not give {_TOO_MUCH[role]}: whoever has it can give every other role."
+        yield f"Do not give {_TOO_MUCH[role]}: its holder can assign every other role."
     if get(assignment.props, "principalType") is None:
         yield "Set principal_type: Azure cannot look up an identity that was just made."
     # Last, for a preview may not know these yet.

@@ -16,7 +16,7 @@ _LINKS = "privateLinkServiceConnections"
 
 def _shared_keys(account: Subject) -> Problems:
     if get(account.props, "allowSharedKeyAccess") is not False:
-        yield "Set allow_shared_key_access=False: whoever has a key can do everything, and nobody knows who it was."
+        yield "Set allow_shared_key_access=False: a key allows everything, and leaves no name in the logs."
 
 
 def _public_blobs(resource: Subject) -> Problems:
@@ -102,14 +102,14 @@ def _registry(registry: Subject) -> Problems:
     if get(registry.props, "adminUserEnabled") is True:
         yield "Set admin_user_enabled=False: the admin user has a password that everyone shares."
     if get(registry.props, "anonymousPullEnabled") is True:
-        yield "Set anonymous_pull_enabled=False: images may hold what is nobody else's business."
+        yield "Set anonymous_pull_enabled=False: images may hold private content."
 
 
 def _secrets(resource: Subject) -> Problems:
     if resource.type == types.SECRET:
-        yield "Do not make secrets in the vault: their values stand in the state. Whoever owns one puts it there."
+        yield "Do not make secrets in the vault: their values would be in the state. Its owner puts a secret there."
     if get(resource.props, "clientSecret") is not None:
-        yield "Take clientSecret off the provider: it stands in the state. The provider signs in by Entra's tokens."
+        yield "Remove clientSecret from the provider: it is in the state. The provider signs in by Entra's tokens."
     if get(resource.props, "properties", "credentials") is not None and resource.type == types.ML_CONNECTION:
         yield "Take the credentials off the connection: they stand in the state. Use an identity."
 
@@ -137,8 +137,8 @@ RULES = [
     ),
     rule("storage-recoverable", "Deleted blobs and containers come back.", [types.BLOB_SERVICE], _recoverable),
     stack_rule("storage-versions", "Blobs have versions where Azure has them.", _versions),
-    stack_rule("storage-data-lake", "What Spark reads has a hierarchical namespace.", _data_lake),
-    rule("key-vault-roles", "Key Vault decides by roles and keeps what is deleted.", [types.VAULT], _vault),
+    stack_rule("storage-data-lake", "Accounts that Spark reads have a hierarchical namespace.", _data_lake),
+    rule("key-vault-roles", "Key Vault decides by roles and retains deleted objects.", [types.VAULT], _vault),
     rule("key-vault-purge-protection", "Key Vault cannot be deleted for good.", [types.VAULT], _purge_protection),
     rule("registry-entra-only", "The container registry asks for an Entra sign-in.", [types.REGISTRY], _registry),
 ]

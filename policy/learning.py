@@ -35,7 +35,7 @@ def _compute(compute: Subject) -> Problems:
     if "UserAssigned" not in str(get(compute.props, "identity", "type")):
         yield "Give the compute a user-assigned identity: jobs have none to sign in with otherwise."
     if get(properties, "properties", "remoteLoginPortPublicAccess") != "Disabled":
-        yield "Set remote_login_port_public_access to Disabled: nobody logs in to a node."
+        yield "Set remote_login_port_public_access to Disabled: no user logs in to a node."
     if get(properties, "properties", "scaleSettings", "minNodeCount") not in (None, 0):
         yield "Set min_node_count to 0: nodes without work cost the same as nodes with work."
 
@@ -65,7 +65,7 @@ def _local_sign_in(resource: Subject) -> Problems:
         else get(resource.props, "features", "disableLocalAuth") is not True
     )
     if on:
-        yield "Set disable_local_auth=True: whoever knows the key can write logs otherwise."
+        yield "Set disable_local_auth=True: the key allows writing logs otherwise."
 
 
 RULES = [

@@ -35,7 +35,7 @@ def _policy(policy: Subject) -> Problems:
     if get(definition, "cluster_type", "value") != "job":
         yield "Fix cluster_type to job: other clusters go on after the run that made them."
     for name, reason in (
-        ("spark_version", "runs must not choose a runtime that nobody tested"),
+        ("spark_version", "runs must not choose an untested runtime"),
         ("data_security_mode", "a cluster without a mode knows no identities"),
     ):
         if get(definition, name, "type") != "fixed":

@@ -31,14 +31,14 @@ def _tags(resource: Subject) -> Problems:
     tags = get(resource.props, "tags") or {}
     missing = [name for name in resource.config.get("tags", _TAGS) if not tags.get(name)]
     if missing:
-        yield f"Set the tags {', '.join(missing)}: costs and questions have nobody to go to otherwise."
+        yield f"Set the tags {', '.join(missing)}: costs and questions have no owner otherwise."
 
 
 def _logs(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
     logged = targets(resources, [types.DIAGNOSTIC_SETTING], "resourceUri")
     for resource in resources:
         if resource.resource_type in _LOGGED and resource.urn not in logged:
-            yield "Give it a diagnostic setting: what it did cannot be looked up otherwise.", resource.urn
+            yield "Give it a diagnostic setting: its actions cannot be looked up otherwise.", resource.urn
 
 
 def _alerts(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -> Findings:
@@ -63,7 +63,7 @@ def _protected(resources: Sequence[PolicyResource], config: Mapping[str, Any]) -
     for resource in resources:
         if resource.resource_type in _HOLDS_DATA:
             if resource.urn not in locked:
-                yield "Set protection.lock to true: whoever may deploy may delete the data.", resource.urn
+                yield "Set protection.lock to true: every deployer could delete the data.", resource.urn
             if not resource.opts.protect:
                 yield "Set protection.protect to true: a change that replaces it would delete the data.", resource.urn
 
@@ -92,6 +92,6 @@ RULES = [
     stack_rule("diagnostic-settings", "Everything that logs, logs to Log Analytics.", _logs),
     stack_rule("alerts", "Failed runs raise an alert.", _alerts, settings=_REQUIRED),
     stack_rule("budget", "Costs raise an alert.", _budget, settings=_REQUIRED),
-    stack_rule("data-protected", "What holds data is locked and protected.", _protected, settings=_REQUIRED),
-    stack_rule("storage-lifecycle", "What storage accounts keep of the past ends.", _lifecycle),
+    stack_rule("data-protected", "Resources with data are locked and protected.", _protected, settings=_REQUIRED),
+    stack_rule("storage-lifecycle", "Old versions in storage accounts are deleted.", _lifecycle),
 ]

@@ -93,7 +93,7 @@ class DriftRule(_Rule):
 class ColumnRules(_Section):
     """The rules of a column of the data."""
 
-    type: TypeRule | None = Field(default=None, description="Default: what the notebook's schema says.")
+    type: TypeRule | None = Field(default=None, description="Default: the notebook's schema.")
     required: FlagRule = Field(default=FlagRule(), description="Whether the file has to have the column.")
     minimum: BoundRule | None = None
     maximum: BoundRule | None = None
@@ -127,7 +127,7 @@ class DataContract(_Section):
         default={}, description="By the name of the column."
     )
     extra_columns: Severity = Field(
-        default="error", description="What a column is that the notebook does not know. With a warning it is left out."
+        default="error", description="Severity of an unknown column. With a warning it is left out."
     )
     rows: RowsRule | None = Field(default=None, description="Fewest rows of the file.")
     duplicates: ShareRule | None = Field(default=None, description="Greatest share of rows that repeat another row.")

@@ -73,11 +73,11 @@ def model_card(
     parts += [
         "## Data",
         f"{data.rows_read} rows, {data.rows_dropped} of them dropped. {len(data.rules)} rules of the data contract; "
-        f"distributions compared with those of {compared}.",
+        f"distributions compared with {compared}.",
         *(f"- Warning: {escape(rule.message)}." for rule in data.warnings),
     ]
     known = ("code_version", "commit", "data_version", "training_run", "pipeline_run")
-    parts += ["## Lineage", table(("what", "which"), ((name, lineage[name]) for name in known))]
+    parts += ["## Lineage", table(("property", "value"), ((name, lineage[name]) for name in known))]
     return "\n\n".join(parts) + "\n"
 
 

@@ -127,7 +127,7 @@ def _pairs(matched: pd.DataFrame, specified: Specification) -> Predictions:
         actual = _as_kind(matched[_LABEL].tolist(), predicted)
         classes = tuple(_as_kind([name.removeprefix(prefix) for name in names], predicted).tolist())
     except ValueError as error:
-        raise LabelsError(f"{specified.target} has labels that are none of what the model predicts: {error}") from error
+        raise LabelsError(f"{specified.target} has labels that the model does not predict: {error}") from error
     return Predictions(actual, predicted, matched[names].to_numpy() if names else None, classes)
 
 

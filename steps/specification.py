@@ -39,7 +39,7 @@ class Split(_Section):
     held_out: float = Field(default=0.2, ge=0.05, le=0.5, description="Share of the rows.")
     by: tuple[str, ...] = Field(
         default=(),
-        description="Columns that decide on which side a row is; default: all. Name those of the raw data, and "
+        description="Columns that decide on which side a row is; default: all. Name columns of the raw data, and "
         "held-out rows stay the same when a feature is added.",
     )
     fewest_rows: int = Field(default=50, ge=10, description="Fewest complete rows to train on.")
@@ -220,12 +220,12 @@ class Specification(_Section):
     notebook: _Identifier = Field(description="Notebook below notebooks/ that makes the features, without .py.")
     data: _Text = Field(description="Training data that the verbs take by default: a path from the repository's root.")
     default: bool = Field(default=False, description="Whether verbs without --pipeline mean this one.")
-    data_contract: DataContract = Field(default=DataContract(), description="What the data have to be.")
+    data_contract: DataContract = Field(default=DataContract(), description="Rules for the data.")
     split: Split = Split()
     parameters: dict[_Identifier, Parameter] = {}
     packages: tuple[str, ...] = Field(
         default=(),
-        description="Packages that the pipeline's own code imports besides those that every pipeline has, in exact "
+        description="Packages that the pipeline's own code imports besides every pipeline's own ones, in exact "
         "versions, such as lightgbm==4.6.0.",
     )
     gate: Gate

@@ -74,9 +74,9 @@ class Watch(_Section):
     """Limits for each scored file, and the actions when they are exceeded."""
 
     drift: _Index = Field(default=0.25, description="Greatest population stability index of a column.")
-    prediction_drift: _Index = Field(default=0.25, description="The same of what the model predicts.")
+    prediction_drift: _Index = Field(default=0.25, description="The same of the model's predictions.")
     missing: _Share = Field(
-        default=0.1, description="By how much the share of rows without a value may exceed that of the training data."
+        default=0.1, description="Greatest excess of the share of rows without a value over the training data's."
     )
     new_categories: _Share = Field(
         default=0.05, description="Greatest share of rows with a category that the training data do not have."
@@ -91,7 +91,7 @@ class Watch(_Section):
     labels: Labels | None = Field(default=None, description="Without it, predictions are held against no outcome.")
     retrain: Literal["never", "on_drift", "work_item"] = Field(
         default="never",
-        description="What follows breaches: nothing, a training run, or a work item in Azure DevOps.",
+        description="Reaction to breaches: nothing, a training run, or a work item in Azure DevOps.",
     )
     windows: int = Field(
         default=3, ge=1, le=100, description="How many files in a row have to breach a limit before something follows."

@@ -26,8 +26,8 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__d
 
 @app.command()
 def verify(
-    stack: Annotated[str, typer.Option(help="Pulumi stack that is asked.", envvar="STACK")] = "dev",
-    outputs: Annotated[Path | None, typer.Option(help="File with what `pulumi stack output --json` printed.")] = None,
+    stack: Annotated[str, typer.Option(help="Pulumi stack to check.", envvar="STACK")] = "dev",
+    outputs: Annotated[Path | None, typer.Option(help="File with the output of `pulumi stack output --json`.")] = None,
     name: Annotated[str, typer.Option("--as", help="Name of the platform that answers: column and file.")] = "azure",
     only: Annotated[list[str] | None, typer.Option(help="A probe to ask; may be repeated. Default: all.")] = None,
     allow_changes: Annotated[

@@ -88,7 +88,7 @@ outputs:
 code: ./src
 additional_includes:
   - ../../../../../steps
-# A literal input never stands in a command: see docs/adr/0020. The program reads AZUREML_PARAMETER_<name>.
+# No literal input is in a command: docs/adr/0020 has the reason. The program reads AZUREML_PARAMETER_<name>.
 command: >-
   python train.py
   --engineered ${{{{inputs.engineered}}}}
@@ -212,7 +212,7 @@ def library(name: str, columns: Sequence[Column]) -> str:
     """Return the notebook's module with the schema and the features."""
     kinds = ", ".join(sorted({column.kind for column in columns} | {"StructField", "StructType"}))
     fields = "\n".join(f"        StructField({_literal(column.name)}, {column.kind}())," for column in columns)
-    return f'''"""The columns of the data of {name}, and the features that are made of them."""
+    return f'''"""Columns of the data of {name}, and features made from them."""
 
 from __future__ import annotations
 

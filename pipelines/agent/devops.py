@@ -143,7 +143,7 @@ def _call(method: str, address: str, body: Any = None, media: str = "application
         try:
             content = answer.json()
         except ValueError as error:
-            raise DevOpsError(f"{method} {address}: {answer.status_code}, but what came is no JSON.") from error
+            raise DevOpsError(f"{method} {address}: {answer.status_code}, but the answer is no JSON.") from error
         if isinstance(content, dict):
             return content
     raise DevOpsError(f"{method} {address}: {answer.status_code}. {_reason(answer)}{_advice(answer)}")

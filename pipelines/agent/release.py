@@ -73,5 +73,5 @@ def check(folder: Path) -> Release:
         if theirs != ours
     ]
     if different:
-        raise ReleaseError("This is not what passed:\n  " + "\n  ".join(different))
+        raise ReleaseError("This differs from the tested release:\n  " + "\n  ".join(different))
     return here

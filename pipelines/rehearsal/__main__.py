@@ -33,7 +33,7 @@ def rehearse(
     yes: Annotated[bool, typer.Option("--yes", help="Grant every approval.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Write the output of steps to the logs only.")] = False,
     life_only: Annotated[
-        bool, typer.Option("--life-only", help="Play the life of what the last rehearsal released, and no builds.")
+        bool, typer.Option("--life-only", help="Play the life of the last rehearsal's release, and no builds.")
     ] = False,
 ) -> None:
     """Play the builds of two commits and the life of the second one's model; print one table."""

@@ -31,7 +31,7 @@ class Row:
 def show(rows: Sequence[Row], title: str, console: Console) -> None:
     """Print the table."""
     table = Table(
-        "stage", Column("what happened", overflow="fold"), Column("serves", justify="right"),
+        "stage", Column("result", overflow="fold"), Column("serves", justify="right"),
         Column("seconds", justify="right"), title=title, title_justify="left",
     )  # fmt: skip
     for row in rows:

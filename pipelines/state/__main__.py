@@ -32,7 +32,7 @@ def show(current: Checkpoint | None, copies: list[Checkpoint]) -> None:
 def main(
     stack: Annotated[str, typer.Option(help="The stack whose state is meant.")],
     copy: Annotated[str, typer.Option("--from", help="A copy's id, or `latest`: the newest undamaged one.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be restored.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print the copy that would be restored.")] = False,
 ) -> None:
     """Show the copies of a stack's state, or restore one of them."""
     try:
@@ -58,7 +58,7 @@ def main(
     typer.echo(f"Restored {described}; the engine reads it.")
     if kept:
         typer.echo(f"The replaced state is kept as {kept}.")
-    typer.echo(f"It does not know what was deployed after it: make drift STACK={stack} compares it with Azure.")
+    typer.echo(f"It lacks later deployments: make drift STACK={stack} compares it with Azure.")
 
 
 if __name__ == "__main__":

@@ -38,9 +38,7 @@ def clear(pulumi: Sequence[str], stack: str) -> str:
     document = json.loads(exported.stdout)
     over, open_ = split(document["deployment"])
     names = ", ".join(f"{operation['type']} {operation['resource']['urn'].rsplit('::', 1)[-1]}" for operation in open_)
-    left = (
-        f" Look for what these have left in the cloud, then `pulumi refresh --stack {stack}`: {names}." if open_ else ""
-    )
+    left = f" Look for their leftovers in the cloud, then `pulumi refresh --stack {stack}`: {names}." if open_ else ""
     if over:
         document["deployment"]["pending_operations"] = open_
         imported = subprocess.run(

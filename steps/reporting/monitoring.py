@@ -67,12 +67,12 @@ def _charts(specified: Specification, history: History) -> Sequence[Chart]:
         _chart(
             history, "drift", "Drift of the columns", "stability index", _worst_index(lambda window: window.worst),
             "Population stability index of the column that is nearest to its limit, or furthest beyond it. The dashed "
-            "line is the limit: the specification's, or what chance explains in a file with few rows.",
+            "line is the limit: the specification's, or a greater one by chance in a file with few rows.",
         ),
         _chart(
             history, "prediction_drift", "Drift of the predictions", "stability index",
             _worst_index(lambda window: window.worst_prediction),
-            "The same of what the model predicts, against its predictions for the held-out rows.",
+            "The same of the model's predictions, against its predictions for the held-out rows.",
         ),
         _chart(
             history, "refused", "Refused rows", "share of rows",

@@ -23,7 +23,7 @@ def markdown(content: Content, run: RunFacts) -> str:
         parts.append(escape(run.error[:_LONGEST_ERROR]))
     contract = Data.of(content).contract
     if contract is not None and (broken := contract.errors + contract.warnings):
-        parts += ["### Data contract", table(("rule", "column", "severity", "what is wrong"), (
+        parts += ["### Data contract", table(("rule", "column", "severity", "problem"), (
             (rule.rule, rule.column or "–", rule.severity, rule.message) for rule in broken
         ))]  # fmt: skip
     if rows := metric_rows(content):

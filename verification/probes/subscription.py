@@ -52,7 +52,7 @@ def _propagation(target: Target) -> Answer:
     target.put(container, {"properties": {}}, _STORAGE)
     try:
         if _may_list(target, name):
-            return skipped("whoever asks may read the account without the role")
+            return skipped("the caller may read the account without the role")
         target.put(assignment, {"properties": {"principalId": target.caller, "roleDefinitionId": definition}}, _ROLES)
         try:
             began = time.monotonic()

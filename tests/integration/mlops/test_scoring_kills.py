@@ -353,7 +353,7 @@ def test_a_version_that_was_promoted_with_other_code_is_not_used(step: Step) -> 
 
     assert completed.returncode == 1
     assert completed.stderr.strip().splitlines()[-1] == (
-        "The file moved.csv is not scored: version 2 of doubled serves with v-other, and this run is of v-v1: what "
-        "serves is being moved, and the next run takes the files."
+        "The file moved.csv is not scored: version 2 of doubled serves with v-other, and this run is of v-v1: a "
+        "promotion is under way, and the next run takes the files."
     )
     assert step.ledger.read("moved", FIRST) is None

@@ -216,7 +216,7 @@ INVALID: list[tuple[dict[str, Any], str]] = [
     ),
     (
         {"budget": {"monthly_amount": 500}},
-        "budget.monthly_amount = 500: needs monitoring.alert_emails: nobody would be told. Valid example: 500",
+        "budget.monthly_amount = 500: needs monitoring.alert_emails: alerts would reach no one. Valid example: 500",
     ),
     ({"budget": {"monthly_amount": -5}}, "budget.monthly_amount = -5: input should be greater than or equal to 0"),
     ({"budget": {"warn_percent": 120}}, "budget.warn_percent = 120: input should be less than or equal to 100"),

@@ -76,7 +76,7 @@ def test_versions_are_the_numbered_ones_newest_first() -> None:
 
 
 def test_the_same_version_of_another_commit_is_refused() -> None:
-    with pytest.raises(GateError, match="published from commit c9, but what was tested comes from c1"):
+    with pytest.raises(GateError, match="published from commit c9, but the tested model comes from c1"):
         choose_deployment([_deployment("417", "c9")], LINEAGE, "prod")
 
 

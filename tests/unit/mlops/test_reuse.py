@@ -106,7 +106,7 @@ def test_a_run_whose_data_may_be_deleted_runs_all_its_steps(
     _, key, printed = _resumed(monkeypatch, job, days)
 
     assert key != "90d-457"
-    assert printed == "What its steps wrote may have been deleted: all of them run again.\n"
+    assert printed == "The outputs of its steps may have been deleted: all steps run again.\n"
 
 
 @pytest.mark.parametrize(

@@ -217,7 +217,7 @@ def test_a_pull_request_that_is_not_there_is_named(preview: Path, monkeypatch: p
     ("answer", "message"),
     [
         ((503, "text/html", "<html>busy</html>"), r"/threads: 503\. $"),
-        ((200, "application/json", "{"), "200, but what came is no JSON"),
+        ((200, "application/json", "{"), "200, but the answer is no JSON"),
         ((200, "application/json", "[]"), r"/threads: 200\. $"),
     ],
 )

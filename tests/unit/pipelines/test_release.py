@@ -71,7 +71,7 @@ def test_another_commit_is_refused_with_both_named(checkout: Path, tmp_path: Pat
         release.check(tmp_path)
 
     assert str(caught.value) == (
-        f"This is not what passed:\n  commit: {passed.commit} passed, {release.current().commit} is here"
+        f"This differs from the tested release:\n  commit: {passed.commit} passed, {release.current().commit} is here"
     )
 
 

@@ -142,7 +142,7 @@ BAD: list[tuple[str, str, dict[str, Any], str]] = [
     ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"principalType": None}, "Set principal_type"),
     ("roles-least-privilege", types.ROLE_ASSIGNMENT, {"roleAssignmentName": None}, "Set role_assignment_name"),
     ("no-secrets-in-state", types.SECRET, {"properties.value": "hunter2"}, "Do not make secrets in the vault"),
-    ("no-secrets-in-state", types.AZURE_PROVIDER, {"clientSecret": "hunter2"}, "Take clientSecret off the provider"),
+    ("no-secrets-in-state", types.AZURE_PROVIDER, {"clientSecret": "hunter2"}, "Remove clientSecret from the provider"),
     (
         "no-secrets-in-state", types.ML_CONNECTION, {"properties.credentials": {"key": "hunter2"}},
         "Take the credentials off the connection",

@@ -133,5 +133,5 @@ def test_a_file_without_keys_or_labels_is_refused(text: str, message: str) -> No
 def test_labels_of_another_kind_than_the_target_are_refused() -> None:
     labels = _labels("id,y\n1,much\n2,20\n3,30\n4,40\n5,50\n")
 
-    with pytest.raises(LabelsError, match="y has labels that are none of what the model predicts"):
+    with pytest.raises(LabelsError, match="y has labels that the model does not predict"):
         _judge(NUMBERS, labels, _specified())

@@ -32,7 +32,7 @@ def resolve(specified: Specification, wanted: str, deployment: str) -> str:
     if promoted_with != deployment:
         raise NoVersionError(
             f"version {version} of {specified.model} serves with {promoted_with}, and this run is of {deployment}: "
-            "what serves is being moved, and the next run takes the files"
+            "a promotion is under way, and the next run takes the files"
         )
     return version
 

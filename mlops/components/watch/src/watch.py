@@ -184,7 +184,7 @@ def main() -> None:
     try:
         keep(specified, windows, judged, history)
     except MlflowException as error:
-        watcher.problems.append(f"the run in MLflow lacks what watching found: {error}")
+        watcher.problems.append(f"the run in MLflow lacks the results of watching: {error}")
     place = parameter("telemetry")
     if place == watch_telemetry.NOWHERE:
         print("No metrics are sent: the stack has no output application_insights_connection_string.")
@@ -202,7 +202,7 @@ def main() -> None:
             print(f"{text}.")
             watcher.history.note_followed(os.environ["AZUREML_ROOT_RUN_ID"], text)
     except (AzureError, ValueError) as error:
-        watcher.problems.append(f"what follows breaches is left to the next run: {str(error).rstrip('.')}")
+        watcher.problems.append(f"reactions to breaches are left to the next run: {str(error).rstrip('.')}")
     lines = [f"The predictions are committed; {problem}." for problem in watcher.problems]
     failures = listed(options.scored / FAILURES_FILE)
     lines += [f"The file {failure['file_name']} is not scored: {failure['reason']}." for failure in failures]

@@ -35,9 +35,7 @@ _Parameters = Annotated[
 
 @app.command()
 def check(
-    pipelines: Annotated[
-        list[str] | None, typer.Argument(help="YAML files; all those of the organisation by default.")
-    ] = None,
+    pipelines: Annotated[list[str] | None, typer.Argument(help="YAML files; default: all of the organisation.")] = None,
     reason: Annotated[list[str], typer.Option(help="Build.Reason of the files. May be repeated.")] = ["IndividualCI"],  # noqa: B006 - Typer reads it, and nothing changes it
     parameter: _Parameters = [],  # noqa: B006
     repository: _Repository = Path(),

@@ -71,7 +71,7 @@ def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
 def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
     """Refuse environments that localcloud cannot build, and Azure ML would. Raises ServiceError 501 or 400."""
     if properties.get("build"):
-        raise not_emulated(f"Docker build contexts, such as that of environment '{name}'. {HOW_TO_DECLARE}")
+        raise not_emulated(f"Docker build contexts, such as of environment '{name}'. {HOW_TO_DECLARE}")
     if properties.get("condaFile"):
         _of_conda_file(name, properties)
 
@@ -137,7 +137,7 @@ def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
         )
     if python is None:
         raise not_emulated(
-            f"conda files without a Python version, such as that of environment '{name}', for which conda would take "
+            f"conda files without a Python version, such as of environment '{name}', for which conda would take "
             f"its newest one: add 'python={PYTHON}' to the dependencies"
         )
     return Declaration(python, tuple(requirements), tuple(notes))

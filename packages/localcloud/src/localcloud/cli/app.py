@@ -166,7 +166,7 @@ def _parser() -> argparse.ArgumentParser:
         )  # fmt: skip
     commands_by_name["enter"].add_argument(
         "--shell", metavar="DESCRIPTOR", type=int, required=True,
-        help="Where to write what the shell evaluates: the variables, and unchanged=yes if nothing has changed.",
+        help="File for the shell's eval: the variables, and unchanged=yes if nothing has changed.",
     )  # fmt: skip
     for name in ("unchanged", "enter"):
         _add_subject(commands_by_name[name].add_argument)
@@ -176,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_subject(options: Callable[..., object]) -> None:
     """Add the options that name a command's inputs."""
-    options("--key-file", required=True, help="Where it is kept what the command read when it last succeeded.")
+    options("--key-file", required=True, help="File with the inputs of the command's last success.")
     options("--paths", nargs="*", default=(), help="Files, folders and glob patterns that the command reads.")
     options(
         "--variables", nargs="*", default=(), help="Patterns of variables; of NAME_FILE the file's content counts too."
@@ -191,7 +191,7 @@ def _add_subject(options: Callable[..., object]) -> None:
         help="Resources, or their fields, that others set.",
     )
     options("--force", action="store_true", help="check as if something had changed.")
-    options("--message", default="Nothing has changed.", help="What to print when the command has nothing to do.")
+    options("--message", default="Nothing has changed.", help="Message when the command has nothing to do.")
 
 
 def main() -> None:

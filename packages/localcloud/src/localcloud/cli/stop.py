@@ -59,7 +59,7 @@ def stop_process(process: psutil.Process) -> None:
         return
     _, alive = psutil.wait_procs([process], timeout=_PROGRESS_SECONDS)
     if alive:
-        sys.stdout.write("Waiting for what runs to end.\n")
+        sys.stdout.write("Waiting for running jobs to end.\n")
         sys.stdout.flush()
         _, alive = psutil.wait_procs([process], timeout=_GRACE_SECONDS - _PROGRESS_SECONDS)
     _end(alive, psutil.Process.kill)

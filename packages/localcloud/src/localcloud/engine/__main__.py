@@ -16,7 +16,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("Stopped. What was finished is kept; run it again to go on.\n")
+        sys.stderr.write("Stopped. Finished tools stay; run it again to go on.\n")
         return 130
     return 0
 

@@ -33,7 +33,7 @@ def check(settings: Settings) -> None:
             [
                 f"localcloud cannot start: {'a port is' if len(occupied) == 1 else 'ports are'} in use:",
                 *lines,
-                "Stop what holds them, or choose the first of five other ports in a row with LOCALCLOUD_PORT, such as "
+                "Stop their programs, or choose the first of five other ports in a row with LOCALCLOUD_PORT, such as "
                 f"LOCALCLOUD_PORT={_suggestion(settings.port)}.",
             ]
         )

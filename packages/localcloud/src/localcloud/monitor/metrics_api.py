@@ -173,7 +173,7 @@ def _component(ctx: Context, parameters: Mapping[str, str]) -> Resource:
 def _check_namespace(call: Call, component: Resource) -> None:
     namespace = next((value for name, value in call.query.items() if name.lower() == "metricnamespace"), COMPONENT)
     if namespace.lower() != NAMESPACE:
-        raise not_emulated(f"metrics of the namespace {namespace[:100]}; it keeps those of {NAMESPACE}")
+        raise not_emulated(f"metrics of the namespace {namespace[:100]}; it stores metrics of {NAMESPACE}")
 
 
 def _timespan(text: str | None, now: datetime) -> tuple[datetime, datetime]:

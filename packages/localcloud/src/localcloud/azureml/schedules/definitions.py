@@ -39,7 +39,7 @@ def complete(ctx: Context, resource: Resource, action: Any) -> Json:
         definition = _job_definition(ctx, resource, str(source), definition)
     parse(JobSpec, definition, "properties.action.jobDefinition")
     if str(definition.get("jobType")).lower() != "pipeline":
-        raise not_emulated(f"schedules of a {definition.get('jobType')} job: localcloud has those of a Pipeline job")
+        raise not_emulated(f"schedules of a {definition.get('jobType')} job: localcloud schedules Pipeline jobs")
     empty: Json = {"displayName": None, "description": None, "tags": {}, "properties": {}, "inputs": {}, "outputs": {}}
     return {
         "actionType": "CreateJob",

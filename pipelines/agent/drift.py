@@ -87,7 +87,7 @@ def compare(events: Iterable[str], known: Sequence[Tolerated] = TOLERATED) -> Co
             elif "summaryEvent" in event:
                 result = str(event["summaryEvent"]["result"])
         except (ValueError, KeyError, TypeError) as error:
-            raise DriftError(f"The preview wrote a line that is no engine event: {line.strip()[:500]}") from error
+            raise DriftError(f"A line of the preview is no event of its engine: {line.strip()[:500]}") from error
     if result != "succeeded":
         raise DriftError("\n".join(["The preview did not succeed.", *messages]))
     return comparison

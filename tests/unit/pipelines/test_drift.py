@@ -179,7 +179,7 @@ def _summary(result: str) -> str:
     [
         ([], "The preview did not succeed."),
         (_RECORDED[:-2], "The preview did not succeed."),
-        (["warning: something else"], "The preview wrote a line that is no engine event: warning: something else"),
+        (["warning: something else"], "A line of the preview is no event of its engine: warning: something else"),
         (['{"resourcePreEvent": {}}'], "is no event of its engine"),
         (
             [

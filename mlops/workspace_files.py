@@ -1,6 +1,6 @@
 """Files of a Databricks workspace without databricks-sdk, whose import takes longer than a publication's uploads.
 
-Paths and bodies are those of the SDK: `WorkspaceAPI.get_status`, `mkdirs` and `import_` of its service/workspace.py.
+Paths and bodies are the SDK's: `WorkspaceAPI.get_status`, `mkdirs` and `import_` of its service/workspace.py.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ class WorkspaceFiles:
         return bool(answer.status_code < HTTPStatus.BAD_REQUEST)
 
     def make_folder(self, path: str) -> None:
-        """Make a folder with those above it, where they are missing. Raises as `exists` does."""
+        """Make a folder and its missing parents. Raises the errors of `exists`."""
         self._send("POST", "mkdirs", path, json={"path": path})
 
     def upload(self, path: str, content: bytes, *, notebook: bool = False) -> None:
-        """Write a file, or a notebook of Python, in place of what is at the path. Raises as `exists` does."""
+        """Write a file, or a notebook of Python, in place of the object at the path. Raises the errors of `exists`."""
         kind = {"format": "SOURCE", "language": "PYTHON"} if notebook else {"format": "AUTO"}
         encoded = base64.b64encode(content).decode()
         self._send("POST", "import", path, json={"path": path, "content": encoded, "overwrite": True, **kind})

@@ -59,7 +59,7 @@ class Resource:
 
     @classmethod
     def adopt(cls, body: Json, private: Json) -> Resource:
-        """Return the resource of a body that is nobody else's: its parts become the resource's."""
+        """Return the resource of a body that has no other owner: its parts become the resource's."""
         known = {"id", "name", "type", "location", "tags", "sku", "kind", "identity", "properties", "systemData"}
         return cls(
             id=body["id"],

@@ -96,7 +96,7 @@ class Callbacks:
 
 
 def _check_one_scheme(request: Request) -> None:
-    """Refuse a signed address that somebody calls with an Authorization header."""
+    """Refuse a call of a signed address with an Authorization header."""
     scheme = request.headers.get("authorization", "").partition(" ")[0]
     if scheme and "sig" in request.query_params:
         raise ServiceError(

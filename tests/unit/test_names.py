@@ -26,7 +26,7 @@ _OPENINGS = (
 _SUSPECT = re.compile(
     rf"\b_*(?:{'|'.join(_VAGUE)})(?: *[,:=)\[]| in\b)|\b(?:as|for|def) _*(?:{'|'.join(_VAGUE)})\b"
     rf"|\bclass _*(?:{'|'.join(_VAGUE).title()})\b"
-    rf'|"""(?:{"|".join(_OPENINGS)})\b'
+    rf'|"""(?:{"|".join(_OPENINGS)})\b|\b_(?:of|OF)_'
 )
 
 
@@ -47,7 +47,9 @@ def _problems(text: str) -> Iterator[str]:
         return
     for node in ast.walk(ast.parse(text)):
         name = _bound(node)
-        if name is not None and not name.isupper() and name.strip("_").lower() in _VAGUE:
+        if name is not None and (
+            (not name.isupper() and name.strip("_").lower() in _VAGUE) or name.lower().startswith("_of_")
+        ):
             yield f"{node.lineno}: {name}"  # type: ignore[attr-defined]
         match node:
             case ast.Expr(value=ast.Constant(value=str(prose))) if prose.split(maxsplit=1)[:1]:
@@ -67,6 +69,7 @@ def _problems(text: str) -> Iterator[str]:
         ("def test_a(x: int, asked: str = '') -> None: ...\n", "1: asked"),
         ("def _given() -> None: ...\n", "1: _given"),
         ("class Found: ...\n", "1: Found"),
+        ("def _of_versions() -> None: ...\n", "1: _of_versions"),
         ("self.looks = 0\n", "1: looks"),
         ("if (found := search()):\n    pass\n", "1: found"),
         ("lambda who: 1\n", "1: who"),

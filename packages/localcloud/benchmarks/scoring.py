@@ -63,7 +63,7 @@ def _measured(rows: int, pairs: int, value: Callable[[float, float], float]) -> 
             _scored_by_hand(spark, folder, data)
             for _ in range(pairs):
                 run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env)
-                with _peak(_of_the_run) as peak:
+                with _peak(_run_processes) as peak:
                     took = _scoring_seconds(data, env)
                 jobs.append(value(took, peak.mib))
                 with _peak(_by_hand) as peak:
@@ -129,7 +129,7 @@ def _by_hand() -> Iterator[psutil.Process]:
     yield from own.children(recursive=True)
 
 
-def _of_the_run() -> Iterator[psutil.Process]:
+def _run_processes() -> Iterator[psutil.Process]:
     """Yield the processes below localcloud's home: drivers with their JVMs, and steps of jobs."""
     home = str(Path(os.environ["LOCALCLOUD_HOME"]))
     for process in psutil.process_iter(["cwd", "environ"]):

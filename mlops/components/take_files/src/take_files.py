@@ -24,7 +24,7 @@ from steps.inputs import parameter, specification
 from steps.specification import Score
 from steps.taken_files import FILE, INCOMING, TakenFile, TakenFiles, UnreadableFile
 
-_OF_THE_FILE = frozenset({400, 409})
+_BLOB_FAULTS = frozenset({400, 409})
 """Answers to Get Blob that are about the blob itself, such as an archived one (409 BlobArchived) or one with a key of
 the request (409 BlobUsesCustomerSpecifiedEncryption). Others are about the caller, or pass.
 learn.microsoft.com/rest/api/storageservices/blob-service-error-codes
@@ -54,7 +54,7 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
         try:
             version = copy(container.blobs, file, ledger)
         except HttpResponseError as error:
-            if error.status_code not in _OF_THE_FILE:
+            if error.status_code not in _BLOB_FAULTS:
                 raise
             reason = f"storage does not hand it out ({_code(error)})"
             print(f"{name} cannot be read: {reason}", flush=True)

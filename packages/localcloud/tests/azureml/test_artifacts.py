@@ -74,7 +74,7 @@ def test_a_model_is_registered_by_the_address_of_a_run_s_files(ml: MlWorkspace) 
     """mlflow.register_model(mlflow.get_artifact_uri("model"), …) after a run outside of a job."""
     plugin = Plugin(ml)
     run, address = plugin.run()
-    plugin.upload(_of_run(ml, address, run), **{"model/MLmodel": "flavors: {}"})
+    plugin.upload(_run_folder(ml, address, run), **{"model/MLmodel": "flavors: {}"})
     name = unique("model")
     plugin.mlflow("POST", "registered-models/create", json={"name": name})
 
@@ -85,7 +85,7 @@ def test_a_model_is_registered_by_the_address_of_a_run_s_files(ml: MlWorkspace) 
     assert (version["version"], version["run_id"], version["source"]) == ("1", run, f"{address}/model")
 
 
-def _of_run(ml: MlWorkspace, address: str, run: str) -> str:
+def _run_folder(ml: MlWorkspace, address: str, run: str) -> str:
     experiment = address.rsplit("/experiments/", 1)[1].split("/")[0]
     return f"/history/v1.0{ml.id}/experiments/{experiment}/runs/{run}/artifacts"
 
@@ -141,7 +141,7 @@ def test_a_run_s_artifacts_are_written_once_listed_and_read_on_both_sides(
 ) -> None:
     plugin = Plugin(ml)
     run, address = plugin.run()
-    folder = _of_run(ml, address, run)
+    folder = _run_folder(ml, address, run)
 
     assert plugin.upload(folder, **{"a.txt": "one", "sub/b.txt": "two"}) == {}
     errors = plugin.upload(folder, **{"a.txt": "other"})
@@ -171,7 +171,7 @@ def test_where_the_plugin_is_only_installed_mlflow_keeps_its_addresses(ml: MlWor
 def test_an_artifacts_path_leads_out_of_no_folder(ml: MlWorkspace, path: str) -> None:
     plugin = Plugin(ml)
     run, address = plugin.run()
-    folder = _of_run(ml, address, run)
+    folder = _run_folder(ml, address, run)
     for answer in (
         plugin.send("GET", f"{folder}/path", params={"path": path}),
         plugin.send("GET", f"{folder}/contentinfo", params={"path": path}),
@@ -196,7 +196,7 @@ def test_a_path_of_mlflow_leads_to_the_operation_that_is_authorized(cloud: Cloud
 def test_a_missing_artifact_answers_404(ml: MlWorkspace) -> None:
     plugin = Plugin(ml)
     run, address = plugin.run()
-    folder = _of_run(ml, address, run)
+    folder = _run_folder(ml, address, run)
     assert plugin.send("GET", f"{folder}/contentinfo", params={"path": "none"}).status_code == 404
     unknown = plugin.send("GET", folder.replace(run, "0" * 32))
     assert unknown.status_code == 404 and "was not found" in unknown.json()["error"]["message"]

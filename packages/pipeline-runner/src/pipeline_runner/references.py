@@ -13,8 +13,8 @@ from typing import Any
 
 from pipeline_runner.model import Job, Pipeline, Stage
 
-_OF_JOB = re.compile(r"(?<![\w.])dependencies\.(\w+)\.outputs\['([^']*)'\]", re.IGNORECASE)
-_OF_STAGE = re.compile(r"(?<![\w.])stageDependencies\.(\w+)\.(\w+)\.outputs\['([^']*)'\]", re.IGNORECASE)
+_JOB_OUTPUT = re.compile(r"(?<![\w.])dependencies\.(\w+)\.outputs\['([^']*)'\]", re.IGNORECASE)
+_STAGE_OUTPUT = re.compile(r"(?<![\w.])stageDependencies\.(\w+)\.(\w+)\.outputs\['([^']*)'\]", re.IGNORECASE)
 
 
 def problems(pipeline: Pipeline) -> list[str]:
@@ -34,7 +34,7 @@ def problems(pipeline: Pipeline) -> list[str]:
 
 def _within(job: Job, jobs: dict[str, Job], texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        for name, output in _OF_JOB.findall(text):
+        for name, output in _JOB_OUTPUT.findall(text):
             if name not in job.depends_on:
                 yield f"dependencies.{name} is empty, since dependsOn has no {name}"
             else:
@@ -43,7 +43,7 @@ def _within(job: Job, jobs: dict[str, Job], texts: Iterable[str]) -> Iterator[st
 
 def _across(stage: Stage, stages: dict[str, Stage], texts: Iterable[str]) -> Iterator[str]:
     for text in texts:
-        for other, name, output in _OF_STAGE.findall(text):
+        for other, name, output in _STAGE_OUTPUT.findall(text):
             if other not in stage.depends_on:
                 yield f"stageDependencies.{other} is empty, since the stage's dependsOn has no {other}"
                 continue

@@ -60,7 +60,7 @@ def declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
     """
     check_buildable(name, properties)
     if properties.get("condaFile"):
-        return _of_conda_file(name, properties)
+        return _conda_declaration(name, properties)
     image = str(properties.get("image"))
     if _BASE_IMAGE.fullmatch(image) is None:
         raise not_emulated(f"the packages that are in the image '{image}' of environment '{name}'. {HOW_TO_DECLARE}")
@@ -73,7 +73,7 @@ def check_buildable(name: str, properties: Mapping[str, Any]) -> None:
     if properties.get("build"):
         raise not_emulated(f"Docker build contexts, such as of environment '{name}'. {HOW_TO_DECLARE}")
     if properties.get("condaFile"):
-        _of_conda_file(name, properties)
+        _conda_declaration(name, properties)
 
 
 def earlier(declared: Declaration) -> Declaration:
@@ -105,7 +105,7 @@ def with_variable(requirements: tuple[str, ...]) -> str | None:
     return next((line for line in requirements if _VARIABLE.search(_COMMENT.sub("", line))), None)
 
 
-def _of_conda_file(name: str, properties: Mapping[str, Any]) -> Declaration:
+def _conda_declaration(name: str, properties: Mapping[str, Any]) -> Declaration:
     content = _parsed(name, properties["condaFile"])
     if unknown := sorted(set(map(str, content)) - _KEYS):
         raise not_emulated(f"'{unknown[0]}' in the conda file of environment '{name}'. {HOW_TO_DECLARE}")

@@ -20,7 +20,7 @@ _TYPES: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 }  # fmt: skip
 _NAMES = {"string": "String", "securestring": "SecureString", "int": "Int", "bool": "Bool", "object": "Object",
           "secureobject": "SecureObject", "array": "Array"}  # fmt: skip
-_OF_THE_TEMPLATE = {
+_TEMPLATE_FIELDS = {
     "type", "apiVersion", "name", "condition", "dependsOn", "copy", "scope", "comments", "resourceGroup",
     "subscriptionId", "resources", "metadata",
 }  # fmt: skip
@@ -45,7 +45,7 @@ class Planned:
         own = TemplateScope(
             self.scope.place, self.scope.parameters, self.scope.variables, resolved, runs=True, loops=self.scope.loops
         )
-        raw = {key: value for key, value in self.raw.items() if key not in _OF_THE_TEMPLATE}
+        raw = {key: value for key, value in self.raw.items() if key not in _TEMPLATE_FIELDS}
         if self.type.lower() == DEPLOYMENT.lower():
             return _nested(raw, own)
         evaluated: Json = expressions.evaluate(raw, own)

@@ -88,9 +88,11 @@ class RunHistory:
         if match is None:
             raise not_emulated(f"{request.method} {request.url.path}")
         run = self._run(workspace, match[1])
-        return await self._of_run(request, workspace, run, match[2] or "", body)
+        return await self._run_answer(request, workspace, run, match[2] or "", body)
 
-    async def _of_run(self, request: Request, workspace: Resource, run: Run, operation: str, body: Json) -> Json | None:
+    async def _run_answer(
+        self, request: Request, workspace: Resource, run: Run, operation: str, body: Json
+    ) -> Json | None:
         method = request.method
         if method == "GET" and operation == "":
             return run_shapes.run_json(self._ctx, workspace, run)

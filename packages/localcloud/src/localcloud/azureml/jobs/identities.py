@@ -37,8 +37,8 @@ def of_job(ctx: Context, compute: Resource | None, choice: Identity | None, subm
     """
     kind = _kind(choice)
     if kind == "user" or (compute is None and kind == "token"):
-        of_compute = _identities(ctx, compute) if compute is not None else []
-        principals = tuple(principal for _, principal in of_compute)
+        compute_identities = _identities(ctx, compute) if compute is not None else []
+        principals = tuple(principal for _, principal in compute_identities)
         return JobIdentity(submitter, principals[0] if principals else None, principals)
     if compute is None:
         raise not_emulated("serverless jobs with a managed identity: use an AmlCompute cluster")

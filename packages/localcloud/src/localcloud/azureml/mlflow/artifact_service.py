@@ -75,12 +75,12 @@ class ArtifactService:
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, to precede the routes of run history, which match every path below /history."""
-        of_run, uploaded = self._endpoint(self._of_run), self._endpoint(self._uploaded)
+        run_endpoint, upload_endpoint = self._endpoint(self._run_folders), self._endpoint(self._uploaded)
         runs = "/history/v1.0/{workspace:path}/runs/{run}/artifacts"
         uploads = "/artifact/v2.0/{workspace:path}/artifacts/{origin}/{container}"
         return [
             Route(path, endpoint, methods=_METHODS)
-            for root, endpoint in ((runs, of_run), (uploads, uploaded))
+            for root, endpoint in ((runs, run_endpoint), (uploads, upload_endpoint))
             for path in (root, root + "/{what:path}")
         ]
 
@@ -181,7 +181,7 @@ class ArtifactService:
         root = tags.get(ARTIFACT_PATH_TAG, default)
         return self._in_store(workspace, root, "models", model, "artifacts")
 
-    async def _of_run(self, request: Request, workspace: Resource) -> list[_Folder]:
+    async def _run_folders(self, request: Request, workspace: Resource) -> list[_Folder]:
         """Return a run's folder, which has its job's name (artifacts_paths.JOB_TAG). Raises ServiceError 404."""
         run = request.path_params["run"]
         try:

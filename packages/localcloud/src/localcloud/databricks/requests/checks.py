@@ -105,10 +105,10 @@ def _value(type_: str, value: Any, path: str) -> Iterator[Fault]:
 
 
 def _list(element: str, value: Any, path: str) -> Iterator[Fault]:
-    of_objects = element in known_types()["objects"]
+    has_objects = element in known_types()["objects"]
     if not isinstance(value, list):
         yield _expected(path, "an array", value)
-    elif of_objects and not all(isinstance(item, dict) for item in value):
+    elif has_objects and not all(isinstance(item, dict) for item in value):
         yield _expected(path, "an array of objects", value)
     else:
         for index, item in enumerate(value):

@@ -94,8 +94,8 @@ def _visible(
     if principal is not None:
         wanted = _known(session, principal, grants)
         grants = {key: held for key, held in grants.items() if key == wanted}
-    of_metastore = securable is METASTORE and session.call.caller.is_admin  # as its page in the workspace shows them
-    if of_metastore or privileges.manages(session, securable, name):
+    metastore_admin = securable is METASTORE and session.call.caller.is_admin  # as its page in the workspace shows them
+    if metastore_admin or privileges.manages(session, securable, name):
         return grants
     return {key: held for key, held in grants.items() if key in session.names}
 

@@ -70,7 +70,7 @@ _TEXTS = {
     "LeaseIdMismatch": (412, "The lease ID specified did not match the lease ID for the resource."),
     "LeaseNotPresent": (412, "There is currently no lease on the resource."),
 }  # fmt: skip
-_OF_BLOBS = {
+_PATH_CODES = {
     "BlobNotFound": "PathNotFound",
     "ContainerNotFound": "FilesystemNotFound",
     "BlobAlreadyExists": "PathAlreadyExists",
@@ -97,7 +97,7 @@ def of_azurite(status: int, code: str, body: str) -> ServiceError:
     """`code` is x-ms-error-code, which a HEAD has alone."""
     match = _XML.search(body)
     message = unescape(match[2]) if match else ""
-    code = _OF_BLOBS.get(code or (match[1] if match else "InternalError"), code)
+    code = _PATH_CODES.get(code or (match[1] if match else "InternalError"), code)
     if code in _TEXTS:
         return refused(code)
     return ServiceError(status, code, message or "The storage emulator refused the request.")

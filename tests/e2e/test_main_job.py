@@ -110,7 +110,7 @@ def test_nothing_is_left_in_the_machine_s_temporary_folder(machine: Machine) -> 
     gateway = psutil.Process(int(pid[1]))
     used: set[str] = set()
     for process in (gateway, *gateway.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):  # it may end meanwhile, and a zombie has no files
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may exit meanwhile, and a zombie has no files
             used |= {file.path for file in process.open_files()}
             used |= {str(region[0]) for region in process.memory_maps()}
     # A JVM uses that folder, regardless of TMPDIR. The checkout may lie there itself.

@@ -104,7 +104,7 @@ def evaluate(machine: Machine, code: str, *arguments: str) -> Any:
 
 
 def resources(machine: Machine) -> dict[str, dict[str, Any]]:
-    """Return the stack's resources by type and name: a parent may change, of which aliases tell the engine."""
+    """Return the stack's resources by type and name: a parent may change, and aliases name the earlier one."""
     exported = machine.in_shell("pulumi", "stack", "export", "--stack", "local")
     assert exported.code == 0, exported.text
     held = json.loads(exported.text[exported.text.index("{") :])["deployment"]["resources"]

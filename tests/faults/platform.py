@@ -100,7 +100,7 @@ class Command:
 
 
 def changes(text: str) -> int:
-    """Count the resources that an update says it has created, updated or deleted."""
+    """Count the resources that an update reports as created, updated or deleted."""
     return len(_CHANGED.findall(text))
 
 

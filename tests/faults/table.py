@@ -1,4 +1,4 @@
-"""The pytest plugin of `make faults`: one table at the end, with how often each fault was tried and got over.
+"""The pytest plugin of `make faults`: one table at the end, with the number of tries and successes of each fault.
 
 A test of one fault has the marker `fault_kind("what is broken")` and counts as one try. A test of several moments or
 rounds has the fixture `tries` and counts each.
@@ -19,7 +19,7 @@ Counts = dict[str, tuple[int, int]]
 
 @dataclass
 class Tries:
-    """The tries of one test, by kind of fault: how many there were, and how many ended as they should."""
+    """The tries of one test, by kind of fault: their number, and the number of right ends."""
 
     counts: Counts
 

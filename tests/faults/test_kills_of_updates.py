@@ -26,8 +26,8 @@ def test_a_stack_is_made_and_destroyed_across_kills(platform: Platform, tries: T
 def _end_across_kills(platform: Platform, tries: Tries, verb: str, victim: str, kind: str) -> None:
     """Update until one update ends well. It fails at most once for each kill.
 
-    A killed service is back at once, so that the update may go on. Every third time, the gateway is back only when the
-    update has given up.
+    A killed service is back at once, so that the update may go on. Every third time, the gateway is back only after
+    the update has given up.
     """
     update, before, kills = platform.update(verb), 0, 0
     for number, moment in enumerate(_MOMENTS):

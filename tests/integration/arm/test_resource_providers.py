@@ -1,4 +1,4 @@
-"""A subscription takes resources of registered providers only: localcloud before anybody registers anything."""
+"""A subscription accepts resources of registered providers only: localcloud without any registration."""
 
 from __future__ import annotations
 

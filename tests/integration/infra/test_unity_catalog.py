@@ -1,7 +1,7 @@
 """A private stack with Unity Catalog on the real engine: no metastore, then one; drift of grants; destroyed.
 
 The stack is private, because storage then admits only trusted services from the internet, such as the access
-connector. The region is this test's own: its metastore is taken away and given back.
+connector. The region is this test's own: its metastore is removed and restored.
 """
 
 from __future__ import annotations

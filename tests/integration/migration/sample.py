@@ -50,7 +50,7 @@ class Sample:
         )  # fmt: skip
         workspace = self._account("workspace", f"st{base}{environment}")
         training = self._account("training", f"st{base}{environment}tr")
-        # The one thing that the guide asks for before: Spark's account gets a hierarchical namespace, in place.
+        # The one preparation of the guide: Spark's account gets a hierarchical namespace, in place.
         upgraded = self._azure.arm(
             "POST", f"{training}/hnsonmigration", "2024-01-01", requestType="HnsOnHydrationRequest"
         )

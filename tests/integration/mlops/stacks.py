@@ -1,4 +1,4 @@
-"""Stacks as far as mlops' verbs look at them once all is published: workspace, endpoint, runs, training data, registry.
+"""Stacks with the parts that mlops' verbs read after a publication: workspace, endpoint, runs, data, registry.
 
 Plain requests make the results of `pulumi up`, `mlops publish` and a training run, so that a test takes seconds; the
 step of the pipeline trains nothing.

@@ -1,4 +1,4 @@
-"""Runs of a build: it says which it started, cancels that and no other, or lets a server job start it."""
+"""Runs of a build: it names the run that it started, cancels that run and no other, or lets a server job start it."""
 
 from __future__ import annotations
 

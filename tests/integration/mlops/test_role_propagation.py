@@ -24,7 +24,7 @@ ML = "2025-12-01"
 
 @pytest.fixture
 def delay(cloud: Cloud, azure: AzureSession) -> Iterator[Callable[[float], requests.Response]]:
-    """Set how many seconds roles take."""
+    """Set the seconds until roles have effect."""
     token = azure.credential.get_token("https://management.azure.com/.default").token
     url = f"{cloud.settings.gateway_url}/_localcloud/role-propagation"
 

@@ -58,7 +58,7 @@ class Serving:
         packages: list[str] | None = None,
         tags: dict[str, str] | None = None,
     ) -> str:
-        """Register a model that answers `answer` for the row above; with other features than it says, it fails."""
+        """Register a model that answers `answer` for the row above; with other features it fails."""
         rows = pd.DataFrame([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], columns=["a", "b", "c"])
         model = LinearRegression(fit_intercept=False).fit(rows.iloc[:, :features], [answer, 0.0, 0.0])
         signed = rows[["a", "b"]]
@@ -77,7 +77,7 @@ class Serving:
         return rollout.serve(self.clients, messages.append, at_once=at_once), messages
 
     def killed_at(self, text: str) -> None:
-        """Serve, and be killed when the verb says so."""
+        """Serve, and be killed when the verb prints so."""
 
         def say(line: str) -> None:
             if text in line:
@@ -224,7 +224,7 @@ def test_a_rollout_that_was_killed_makes_way_for_another_version(online: Serving
 
 @pytest.mark.nightly
 def test_a_deployment_that_is_being_made_is_waited_for(online: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A kill while Azure ML makes it: the resource is there, and its creation is under way."""
+    """A kill while Azure ML makes it: the resource exists, and its creation is active."""
     version = online.register(1.0)
     settings = online.clients.pipeline.online
     operations = online.clients.ml.online_deployments

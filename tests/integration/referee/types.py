@@ -59,7 +59,7 @@ WITHOUT_MODEL: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Tolerated:
-    """A finding that is no mistake: `path` as the finding has it, list positions as []; `source` says why."""
+    """A finding that is no mistake: `path` as in the finding, list positions as []; `source` has the reason."""
 
     type: str
     path: str

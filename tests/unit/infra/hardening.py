@@ -179,7 +179,7 @@ def _kept(resource: Registered, deployment: Deployment) -> str:
 
 
 def _rules(type_: str) -> list[str]:
-    """Names of the policy pack's rules that look at a type."""
+    """Names of the policy pack's rules that check a type."""
     rules = {rule for rule, of, *_ in BAD if of == type_}
     groups: tuple[tuple[str, Iterable[str]], ...] = (
         ("network-profile", access._GUARDED),

@@ -94,7 +94,7 @@ class Deployment:
     invokes: list[str] = field(default_factory=list)
 
     def of(self, type_: str) -> list[Registered]:
-        """Return the resources of a type, given by its end: module:Class, or Class."""
+        """Return the resources of a type, named by its end: module:Class, or Class."""
         return [resource for resource in self.resources if resource.type.endswith(f":{type_}")]
 
     def resource(self, type_: str, name: str | None = None) -> Registered:
@@ -209,7 +209,7 @@ def _computed(args: pulumi.runtime.MockResourceArgs) -> dict[str, Any]:
     name = str(inputs.get(own, args.name)) if own else args.name
     computed: dict[str, Any] = {} if args.typ.startswith("databricks:") else {"name": name}
     identity = inputs.get("identity")
-    if identity:  # given as a list of ids, answered as a map
+    if identity:  # a list of ids in the request, a map in the answer
         computed["identity"] = identity | {
             "principalId": f"principal-of-{name}",
             "userAssignedIdentities": {

@@ -133,7 +133,7 @@ def test_databricks_resources_have_the_provider_of_their_workspace(full: Deploym
 
 
 def test_resources_in_the_databricks_workspace_are_replaced_with_it(deployment: Deployment) -> None:
-    """The engine sees no more of another workspace than another host name: it would take it for full."""
+    """The engine sees only another host name of another workspace: it would assume that it is full."""
     workspace = deployment.resource("databricks:Workspace")
     runs = {run.urn for run in deployment if run.type == "dataopsml:databricks:NotebookRuns"}
     inside = [

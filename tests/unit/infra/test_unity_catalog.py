@@ -1,4 +1,4 @@
-"""Unity Catalog is there where it is asked for, and the plain path where it is not."""
+"""Unity Catalog exists where the settings enable it, and the plain path where they do not."""
 
 from __future__ import annotations
 

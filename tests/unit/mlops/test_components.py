@@ -43,7 +43,7 @@ class Steps:
     """The pipeline's run."""
 
     def run(self, step: str, **inputs: Any) -> subprocess.CompletedProcess[str]:
-        """Paths stand on the command line, literal inputs in variables, as in the component's specification."""
+        """Paths are on the command line, literal inputs in variables, as in the component's specification."""
         if step == "check_data":
             inputs = {champion.INPUT: champion.NOT_COMPARED} | inputs
         paths = {name: value for name, value in inputs.items() if isinstance(value, Path)}

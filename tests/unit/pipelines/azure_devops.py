@@ -1,4 +1,4 @@
-"""Answers as Azure DevOps' REST gives them, to the requests that a build makes of it.
+"""Answers in the form of Azure DevOps' REST, to a build's requests.
 
 Errors, the sign-in page and the JSON of threads and work items are as learn.microsoft.com/rest/api/azure/devops has
 them. The caller is not trusted: another path, method, api-version or media type is refused.

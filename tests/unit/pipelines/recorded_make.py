@@ -102,7 +102,7 @@ class Pipelines:
         """Play a build with recorded calls of make.
 
         `fails` and `stops` are patterns of make's words: it exits with 2, or the build is cancelled meanwhile.
-        `without` takes a variable out of a group.
+        `without` removes a variable from a group.
         """
         self.builds += 1
         repository, known = self.folder / "repository", organisation.read(ORGANISATION)

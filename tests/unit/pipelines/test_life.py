@@ -30,7 +30,7 @@ _RULE = "alert-dataops-prod-watch-diabetes"
 
 @dataclass
 class RecordedStack:
-    """Prod with its agent: its commands, and the answers that services would give."""
+    """Prod with its agent: its commands, and answers of services."""
 
     commands: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)

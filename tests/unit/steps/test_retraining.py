@@ -1,4 +1,4 @@
-"""The rules of a retraining: which scored files lead to one, and when the next may be asked for."""
+"""The rules of a retraining: the scored files that lead to one, and the earliest time of the next request."""
 
 from __future__ import annotations
 

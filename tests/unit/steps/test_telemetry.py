@@ -1,4 +1,4 @@
-"""Metrics are accepted by the service, or sending them fails and says why."""
+"""Metrics are accepted by the service, or sending them fails with the reason."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ METRICS = [
 
 
 class Credential:
-    """Signs in at once, and keeps the scopes that it was asked for."""
+    """Signs in at once, and records the requested scopes."""
 
     def __init__(self) -> None:
         self.scopes: list[str] = []

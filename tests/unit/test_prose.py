@@ -21,7 +21,7 @@ _ADVICE = {
     r"\bthat which\b": "name the thing",
     r"\b(?:is|are|was|as|from|than|by|to|in|with|and) that of\b": "use a genitive: 'equals the workspace's'",
     r"\bas (?:it is|they are|it was|they were|told|asked)\b(?! [a-z]+(?:ed|n)\b)": "write 'unchanged' or 'in … form'",
-    r"(?:^|[.!?] )(?:None (?:where|when|if|for|without)|Such as)\b": "give the sentence a subject: 'It is None where'",
+    r"(?:^|[.!?] )(?:None (?:where|when|if|for|without)|Such as|Told|Asked|Kept)\b": "give the sentence a subject",
 }
 """Patterns of the private dialect, and the plain form of each."""
 _QUOTED = re.compile(r'`[^`]*`|"[^"]*"|“[^”]*”')
@@ -32,7 +32,7 @@ _NAME = re.compile(
 )
 # A file without a match, in code either, has no such sentence, and need not be parsed, which takes milliseconds.
 _SUSPECT = re.compile("|".join(pattern for pattern in _ADVICE if "None" not in pattern), re.IGNORECASE)
-_SUBJECTLESS = re.compile(r"[.!?\"]\s+(?:None (?:where|when|if|for|without)|Such as)\b")
+_SUBJECTLESS = re.compile(r"[.!?\"]\s+(?:None (?:where|when|if|for|without)|Such as|Told|Asked|Kept)\b")
 
 
 def _docstrings(text: str) -> Iterator[tuple[int, str]]:

@@ -271,7 +271,7 @@ class Resources:
     async def start_delete(self, resource: Resource, type_: ResourceType, kind: str, call: Call) -> Response:
         """202 and an operation; the resource shows provisioningState Deleting until it is gone.
 
-        Asked again meanwhile, it is the same operation.
+        A second DELETE meanwhile gets the same operation.
         """
         rid = ids.parse(resource.id)
         if rid is None:

@@ -1,4 +1,4 @@
-"""GET https://REGION.api.azureml.ms/discovery: where a region's services are. Asked without a token."""
+"""GET https://REGION.api.azureml.ms/discovery: where a region's services are. Clients send no token with it."""
 
 from __future__ import annotations
 

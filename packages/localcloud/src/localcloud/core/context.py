@@ -179,6 +179,6 @@ class Context:
     on_start: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     on_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
     blob_listeners: list[BlobListener] = field(default_factory=list)
-    """Told of the blobs that clients create."""
+    """Receivers of the blobs that clients create."""
     offered: dict[type[Any], Any] = field(default_factory=dict)
     """Parts that one service offers another, by class: `ctx.offered[JobRunner]`."""

@@ -24,7 +24,7 @@ _CLIENT_GONE = 499
 
 
 class Gateway:
-    """Told apart by the Host header, as the host names would be by DNS."""
+    """All services behind one port, selected by the Host header in place of DNS."""
 
     def __init__(self, routers: Mapping[Service, Router], faults: Faults) -> None:
         self._routers = routers

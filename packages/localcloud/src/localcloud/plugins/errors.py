@@ -1,4 +1,4 @@
-"""The error of every plugin. Kept apart from `serving`, which nothing but a plugin's process may import."""
+"""The error of every plugin, apart from `serving`, which only a plugin's process may import."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class RunToken:
 
 
 class RunTokens:
-    """Kept in memory: jobs do not outlive the gateway."""
+    """Tokens of running jobs, in memory: jobs do not outlive the gateway."""
 
     def __init__(self) -> None:
         self._tokens: dict[str, RunToken] = {}

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+import requests
 from localcloud.core.database import Database
 from localcloud.entra.directory import Directory
+from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.cloud import Cloud
+
+
+@pytest.fixture
+def tracking(cloud: Cloud, azure: AzureSession) -> None:
+    """Let MLflow's server run, which starts with the first request for it."""
+    token = azure.credential.get_token("https://management.azure.com/.default").token
+    url = f"{cloud.settings.gateway_url}/_localcloud/mlflow/health"
+    answer = requests.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=120)
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.fixture

@@ -55,6 +55,7 @@ def _blob(cloud: Cloud, call: str) -> str:
     return completed.stdout.strip()
 
 
+@pytest.mark.usefixtures("tracking")
 def test_status_names_the_processes(cloud: Cloud) -> None:
     answer = cloud.command("status")
     assert answer.returncode == 0
@@ -62,6 +63,7 @@ def test_status_names_the_processes(cloud: Cloud) -> None:
         assert name in answer.stdout
 
 
+@pytest.mark.usefixtures("tracking")
 def test_everything_listens_only_on_the_loopback_interface(cloud: Cloud) -> None:
     running = instance.running(cloud.settings)
     assert running is not None
@@ -109,6 +111,25 @@ def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own
     assert second is not None and second.pid != first.pid
     assert _alive(children) == [], "what the killed gateway left is gone"
     assert (own.settings.home / "deployer.json").read_text() == credentials, "nothing is forgotten"
+
+
+def test_mlflow_starts_with_the_first_request_for_it(own: Cloud) -> None:
+    assert own.command("start").returncode == 0
+    assert "MLflow, when it is needed" in own.command("status").stdout
+    running = instance.running(own.settings)
+    assert running is not None
+    before = {child.pid for child in psutil.Process(running.pid).children()}
+    script = "import mlflow; print(mlflow.search_experiments()[0].name)"
+    environment = {**os.environ, **variables(own.settings)}
+
+    completed = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False
+    )
+
+    assert completed.stdout == "Default\n", completed.stderr
+    (server,) = (child for child in psutil.Process(running.pid).children() if child.pid not in before)
+    assert "localcloud.azureml.mlflow.server" in server.cmdline()
+    assert "MLflow, when it is needed" not in own.command("status").stdout
 
 
 def test_a_second_start_changes_nothing(own: Cloud) -> None:

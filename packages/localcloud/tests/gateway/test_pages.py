@@ -241,6 +241,7 @@ def test_open_names_the_command_to_start_localcloud(cloud: Cloud, tmp_path: obje
         ("DELETE", "/_localcloud/default"),
     ],
 )
+@pytest.mark.usefixtures("tracking")
 def test_mlflow_s_own_port_accepts_only_the_gateway(cloud: Cloud, method: str, path: str, key: str | None) -> None:
     headers = {"X-MLFLOW-WORKSPACE": "default"} | ({} if key is None else {"X-Localcloud-Gateway-Key": key})
 
@@ -252,6 +253,7 @@ def test_mlflow_s_own_port_accepts_only_the_gateway(cloud: Cloud, method: str, p
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+@pytest.mark.usefixtures("tracking")
 def test_another_user_of_the_machine_reads_neither_mlflow_s_key_nor_its_port(cloud: Cloud) -> None:
     nobody = pwd.getpwnam("nobody")
     script = (

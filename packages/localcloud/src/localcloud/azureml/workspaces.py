@@ -100,6 +100,7 @@ def _check_not_deleted(ctx: Context, id_: str) -> None:
 async def _on_put(ctx: Context, resource: Resource, existing: Resource | None, call: Call) -> None:
     if existing is None or existing.state != "Succeeded":
         _check_identity(ctx, resource)
+    ctx.start_tracking()
     await asyncio.to_thread(datastores.ensure_system_datastores, ctx, resource)
 
 

@@ -108,7 +108,7 @@ def _spawn(settings: Settings) -> None:
             raise LocalcloudError(f"localcloud was not ready after {_READY_SECONDS} s:\n{_tail(log, offset)}")
         if took - reported_at > 3:
             reported_at = took
-            _say(f"localcloud starts (gateway, Azurite, MLflow): {took:.0f} s so far")
+            _say(f"localcloud starts (gateway, Azurite): {took:.0f} s so far")
         time.sleep(0.05)
     _say(f"localcloud is ready at {settings.gateway_url} after {time.monotonic() - began:.1f} s.")
 

@@ -12,6 +12,7 @@ from localcloud.core.settings import Settings
 from localcloud.gateway import instance
 
 _MIB = 1024 * 1024
+_MLFLOW = "MLflow"
 
 
 def status(settings: Settings) -> bool:
@@ -27,9 +28,11 @@ def status(settings: Settings) -> bool:
     table = Table("process", "pid", "ports", Column("memory MiB", justify="right"))
     gateway_ports = (settings.gateway_port, settings.proxy_port, settings.identity_port)
     table.add_row("gateway", str(gateway.pid), ", ".join(map(str, gateway_ports)), _memory([gateway]))
-    for child in gateway.children():
-        name, port = _role(child, settings)
+    children = [(child, *_role(child, settings)) for child in gateway.children()]
+    for child, name, port in children:
         table.add_row(name, str(child.pid), port, _memory([child, *child.children(recursive=True)]))
+    if all(name != _MLFLOW for _, name, _ in children):
+        table.add_row(f"{_MLFLOW}, when it is needed", "", str(settings.mlflow_port), "")
     minutes = (time.time() - current.started) / 60
     sys.stdout.write(f"localcloud runs at {settings.gateway_url} (home {settings.home}), for {minutes:.0f} min.\n")
     Console().print(table)
@@ -48,7 +51,7 @@ def _role(process: psutil.Process, settings: Settings) -> tuple[str, str]:
     text = " ".join(words)
     for mark, name, port in (
         ("azurite.js", "Azurite", str(settings.azurite_port)),
-        ("localcloud.azureml.mlflow.server", "MLflow", str(settings.mlflow_port)),
+        ("localcloud.azureml.mlflow.server", _MLFLOW, str(settings.mlflow_port)),
         ("databricks/runtime/start.py", "Spark driver", ""),
         ("azureml_inference_server_http", "online deployment", ""),
     ):

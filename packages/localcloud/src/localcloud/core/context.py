@@ -173,6 +173,8 @@ class Context:
     """ARM's registered resource types."""
     check_operation: Callable[[str, str], None] = lambda method, resource_id: None
     """Raises the ServiceError with which fault injection wants a long-running PUT or DELETE of a resource to fail."""
+    start_tracking: Callable[[], None] = lambda: None
+    """Starts MLflow's server unless it runs, and does not wait for it."""
     clock: Clock = field(default_factory=Clock)
     """The time for schedules."""
     tasks: Tasks = field(default_factory=Tasks)

@@ -1,4 +1,8 @@
-"""Azurite and the MLflow server: started with the gateway, restarted when they exit, stopped with it."""
+"""Azurite and the MLflow server: restarted when they exit, stopped with the gateway.
+
+Azurite starts with the gateway. MLflow starts when it is needed, since its start takes five seconds of processor time:
+with the first workspace of Azure ML, or with the first request that is for it.
+"""
 
 from __future__ import annotations
 
@@ -85,20 +89,33 @@ class Child:
 class Children:
     """Child processes of the gateway. `health` is the request by which MLflow reports that it is ready."""
 
-    def __init__(self, children: list[Child], health: httpx.Request) -> None:
+    def __init__(self, children: list[Child], health: httpx.Request, later: Child | None = None) -> None:
         self._children = children
         self._health = health
+        self._later = later
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(child.run(), name=child.name) for child in self._children]
+        for child in self._children:
+            self._start(child)
+
+    def start_later(self) -> None:
+        """Start the child that waits until it is needed, once."""
+        if self._later is not None:
+            child, self._later = self._later, None
+            self._children.append(child)
+            self._start(child)
+
+    def _start(self, child: Child) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(child.run(), name=child.name))
 
     async def ready(self) -> None:
-        """Return when MLflow answers (Azurite answered ARM's first requests).
+        """Return when MLflow answers, unless it is not needed yet (Azurite answered ARM's first requests).
 
         Raises LocalcloudError with the end of its log when one of them does not start.
         """
+        if self._later is not None:
+            return
         # The gateway's own environment may name a proxy, which is not for the loopback interface.
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
             while True:
@@ -139,12 +156,12 @@ def make(settings: Settings, tools: Toolchain, storage: StorageFabric) -> Childr
     marks = process_marks.children_folder(settings)
     marks.mkdir(parents=True, exist_ok=True)
     commands = {"azurite": storage.command(str(tools.node), package), "mlflow": server}
-    children = [
+    azurite, mlflow = (
         Child(name, argv, settings.logs / f"{name}.log", marks / f"{name}.pid", environment)
         for name, argv in commands.items()
-    ]
+    )
     health = httpx.Request("GET", f"{settings.mlflow_url}/health", headers={HEADER: gateway_key(settings.home)})
-    return Children(children, health)
+    return Children([azurite], health, later=mlflow)
 
 
 def azurite_package(tools: Toolchain) -> Path:

@@ -83,6 +83,7 @@ async def _serve(settings: Settings, code: str) -> None:
     identity = _server(built.identity_app, settings.identity_port)
     proxy = ConnectProxy(settings)
     context = built.context
+    context.start_tracking = supervised.start_later
     tasks: list[asyncio.Task[None]] = []
     try:
         supervised.start()

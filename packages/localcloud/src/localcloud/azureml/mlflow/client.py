@@ -101,15 +101,15 @@ class Mlflow:
 
     async def send(self, request: httpx.Request) -> httpx.Response:
         """Send and stream the answer; while nothing listens yet, try again. Raises ServiceError 503."""
+        self._ctx.start_tracking()
         deadline = time.monotonic() + _START_SECONDS
         while True:
             try:
                 return await self._client.send(request, stream=True)
             except httpx.ConnectError as error:
                 if time.monotonic() > deadline:
-                    raise ServiceError(
-                        503, "TEMPORARILY_UNAVAILABLE", "The MLflow server does not answer.", {"Retry-After": "2"}
-                    ) from error
+                    text = f"The MLflow server does not answer: see {self._ctx.settings.logs / 'mlflow.log'}."
+                    raise ServiceError(503, "TEMPORARILY_UNAVAILABLE", text, {"Retry-After": "2"}) from error
                 await asyncio.sleep(0.1)
             except httpx.TransportError as error:
                 raise ServiceError(

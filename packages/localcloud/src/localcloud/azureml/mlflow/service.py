@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from starlette.routing import BaseRoute, Route
 
+from localcloud.azureml.common import WORKSPACE
 from localcloud.azureml.mlflow.access import RunTokens
 from localcloud.azureml.mlflow.artifact_service import ArtifactService
 from localcloud.azureml.mlflow.client import Mlflow
@@ -55,6 +56,8 @@ def build(ctx: Context) -> MlflowService:
             _log.warning("MLflow keeps deleted workspaces: %s", error)
 
     async def start() -> None:
+        if ctx.resources.list(WORKSPACE):
+            ctx.start_tracking()
         ctx.tasks.start(tidy(), "mlflow: forget deleted workspaces")
 
     ctx.on_start.append(start)

@@ -19,7 +19,7 @@ from contract.resource_providers import RESOURCE_PROVIDERS
 from tests.e2e.builds import STATE, play, resource_groups, tag_group
 from tests.e2e.conftest import ROOT, Machine, Result
 
-pytestmark = [pytest.mark.e2e, pytest.mark.nightly]
+pytestmark = pytest.mark.e2e
 
 _LOCK = {
     "pid": 4711, "username": "somebody", "hostname": "another-agent", "timestamp": "2026-11-25T03:00:00.000000000Z",
@@ -43,25 +43,34 @@ def cloud(machine: Machine) -> Iterator[Machine]:
     yield machine
 
 
-def test_a_missing_variable_is_named_and_nothing_is_deployed(cloud: Machine) -> None:
-    played = play(cloud, "--yes", "--stage", "dev", "--unset", "dataopsml-dev.BASE_NAME")
-    assert played.code == 1
-    assert "Variable BASE_NAME is not set: add it to the environment's variable group." in played.text
+@pytest.fixture(scope="module")
+def refused(cloud: Machine) -> Result:
+    """Play a build of dev that lacks a variable. It has made the containers of the stacks' states."""
+    return play(cloud, "--yes", "--stage", "dev", "--unset", "dataopsml-dev.BASE_NAME")
+
+
+@pytest.mark.nightly
+def test_a_missing_variable_is_named_and_nothing_is_deployed(cloud: Machine, refused: Result) -> None:
+    assert refused.code == 1
+    assert "Variable BASE_NAME is not set: add it to the environment's variable group." in refused.text
     assert "rg-dataops-dev" not in resource_groups(cloud)
 
 
+@pytest.mark.nightly
 def test_an_unknown_stage_parameter_or_group_is_named(cloud: Machine) -> None:
     assert "has no stage qa" in play(cloud, "--stage", "qa").text
     assert "Unexpected parameter 'flavour'" in play(cloud, "--parameter", "flavour=mild").text
     assert "Variable group dataopsml-dev has no variable NAME" in play(cloud, "--unset", "dataopsml-dev.NAME").text
 
 
+@pytest.mark.nightly
 def test_an_approval_is_never_assumed(cloud: Machine) -> None:
     played = play(cloud, "--stage", "prod")
     assert played.code == 1
     assert "Stage prod waits for an approval of dataopsml-prod" in played.text
 
 
+@pytest.mark.nightly
 def test_an_expired_approval_leaves_prod_unchanged(cloud: Machine) -> None:
     played = play(cloud, "--yes", "--stage", "prod", "--expire", "dataopsml-prod")
     assert played.code == 1
@@ -69,6 +78,8 @@ def test_an_expired_approval_leaves_prod_unchanged(cloud: Machine) -> None:
     assert "rg-dataops-prod" not in resource_groups(cloud)
 
 
+@pytest.mark.nightly
+@pytest.mark.usefixtures("refused")
 def test_a_held_state_lock_names_its_holder(cloud: Machine) -> None:
     put = cloud.python(_PUT_LOCK.replace("LOCK", json.dumps(_LOCK), 1).replace("PUT", "True"))
     assert put.code == 0, put.text

@@ -21,7 +21,7 @@ def pulumi_environment(settings: Settings) -> dict[str, str]:
     """Return the variables of a shell or process that runs `pulumi` against this localcloud's home.
 
     The plugins are all there, so a missing one is an error at once rather than a download that cannot succeed. The
-    engine would prefer a provider plugin on PATH, even another vendor's.
+    engine would prefer a provider plugin on PATH, regardless of the chosen ones.
     """
     return {
         "PULUMI_HOME": str(pulumi_home_of(settings)),

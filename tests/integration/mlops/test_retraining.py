@@ -115,7 +115,8 @@ def stack(azure: AzureSession) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def processes(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[forked_steps.Steps]:
     environment = {**os.environ, **cloud.environment, "PYTHONPATH": _PATHS}
-    steps = forked_steps.Steps(environment, tmp_path_factory.mktemp("r"), ("azure.identity", "azure.storage.blob"))
+    modules = ("azure.identity", "azure.storage.blob")
+    steps = forked_steps.Steps(environment, tmp_path_factory.mktemp("r"), modules, mlflow=False)
     yield steps
     steps.close()
 

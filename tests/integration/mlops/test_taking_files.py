@@ -126,7 +126,7 @@ def environment(cloud: Cloud) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def processes(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[forked_steps.Steps]:
     modules = ("azure.identity", "azure.storage.filedatalake")
-    steps = forked_steps.Steps(environment, tmp_path_factory.mktemp("taking"), modules)
+    steps = forked_steps.Steps(environment, tmp_path_factory.mktemp("taking"), modules, mlflow=False)
     yield steps
     steps.close()
 

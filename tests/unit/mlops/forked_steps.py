@@ -19,21 +19,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from mlflow.utils import requirements_utils
-
-_IMPORTED = (
+_MLFLOW = (
     "mlflow.sklearn", "mlflow.store.tracking.sqlalchemy_store", "mlflow.store.model_registry.sqlalchemy_store",
     "pyarrow.parquet", "skops.io",
 )  # fmt: skip
 
 
 class Steps:
-    """Forked steps, to be closed; `environment` is every step's, `modules` are imported as well."""
+    """Forked steps, to be closed; `environment` is every step's, `modules` are imported beside MLflow's or alone."""
 
-    def __init__(self, environment: Mapping[str, str], folder: Path, modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], folder: Path, modules: Sequence[str] = (), *, mlflow: bool = True
+    ) -> None:
         self._folder = folder
         self._parent = subprocess.Popen(
-            [sys.executable, __file__, *modules],
+            [sys.executable, __file__, *(_MLFLOW if mlflow else ()), *modules],
             env=dict(environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -66,7 +66,7 @@ def _pipe(stream: IO[str] | None) -> IO[str]:
 
 
 def _serve() -> None:
-    _import((*_IMPORTED, *sys.argv[1:]))
+    _import(sys.argv[1:])
     for line in sys.stdin:
         step = json.loads(line)
         # Forked processes neither collect imported objects nor copy their memory for that.
@@ -91,7 +91,10 @@ def _import(modules: Sequence[str]) -> None:
     """Import modules, and MLflow's map of all installed packages, which it reads at its first model."""
     for module in modules:
         importlib.import_module(module)
-    requirements_utils._init_modules_to_packages_map()
+    if "mlflow" in sys.modules:
+        from mlflow.utils import requirements_utils
+
+        requirements_utils._init_modules_to_packages_map()
 
 
 def _become(program: Path, words: list[str], out: str, err: str, modules: int) -> None:

@@ -100,6 +100,22 @@ def test_prefixes_and_blobs_are_listed_in_the_order_of_their_names(azure: AzureS
     assert {blob.name for blob in data.walk_blobs("b/")} == {"b/1", "b/2&3/"}
 
 
+def test_a_list_from_a_name_leaves_out_the_ones_before_it(azure: AzureSession, account: str) -> None:
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    data = _data(azure, account)
+    for name in ("from/1", "from/2", "from/3/a", "from/3/b", "from/4&5"):
+        data.upload_blob(name, b"", overwrite=True)
+
+    assert [blob.name for blob in data.list_blobs("from/", start_from="from/2")] == [
+        "from/2", "from/3/a", "from/3/b", "from/4&5",
+    ]  # fmt: skip
+    assert [blob.name for blob in data.list_blobs("from/", start_from="from/3/b", results_per_page=1)] == [
+        "from/3/b", "from/4&5",
+    ]  # fmt: skip
+    assert [blob.name for blob in data.walk_blobs("from/", start_from="from/3")] == ["from/3/", "from/4&5"]
+    assert list(data.list_blobs("from/", start_from="from/5")) == []
+
+
 def test_shared_keys_work_only_where_they_are_allowed(azure: AzureSession, account: str) -> None:
     keys = azure.arm("POST", f"{account}/listKeys", "2024-01-01").json()["keys"]
     name = account.rsplit("/", 1)[-1]

@@ -138,7 +138,8 @@ class StorageFront:
         kept = [(name.lower(), value) for name, value in answer.headers.raw if name.decode().lower() not in HOP_BY_HOP]
         if request.method == "GET" and query.get("comp") == "list":
             body = b"".join([chunk async for chunk in streamed(answer)])
-            body = listing.rewritten(body, f"{self._azurite.url}/{account}", self._fabric.blob_url(account))
+            start = query.get("startfrom", "") if target.container else ""
+            body = listing.rewritten(body, f"{self._azurite.url}/{account}", self._fabric.blob_url(account), start)
             kept = [(name, value) for name, value in kept if name != b"content-length"]
             kept.append((b"content-length", str(len(body)).encode()))
             response: Response = Response(body, answer.status_code)

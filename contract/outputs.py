@@ -63,6 +63,9 @@ class PlatformOutputs(BaseModel):
         ge=1,
         description="Days until engineered data are deleted; runs reuse them for half as long.",
     )
+    scoring_output_days: int | None = Field(
+        default=None, ge=1, description="Days until predictions are deleted; without a number they stay."
+    )
     application_insights_connection_string: Annotated[str, StringConstraints(pattern=r"InstrumentationKey=")] | None = (
         Field(default=None, description="Where jobs send metrics, signed in; it is no secret: local sign-in is off.")
     )

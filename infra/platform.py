@@ -86,6 +86,7 @@ def _outputs(
         "pipeline_endpoints": workspaces.training.pipeline_endpoint_names,
         "online_endpoints": {} if workspaces.serving is None else workspaces.serving.endpoint_names,
         "engineered_days": settings.training_data.engineered_days,
+        "scoring_output_days": settings.training_data.scoring_output_days,
         "application_insights_connection_string": foundation.monitoring.connection_string,
         "model_registry": settings.model_registry.name if registry is None else registry.registry_name,
     }

@@ -50,7 +50,8 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
 
 def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version: str, console: Console) -> Results:
     """Show and return earlier results of files; put outputs of a killed run in their places."""
-    ledger.settle_left(f"{clients.pipeline.score.output}/{clients.pipeline.model}")
+    for folder in clients.pipeline.score.outputs:
+        ledger.settle_left(f"{folder}/{clients.pipeline.model}")
     scored, refused = [file for file in files if file.scored], [file for file in files if file.refused]
     entries = [entry for file in scored if (entry := ledger.read(str(file.version), FIRST)) is not None]
     refusals = [

@@ -24,6 +24,8 @@ _PACKAGES = (
     "azure-core", "azure-identity", "azure-monitor-opentelemetry-exporter", "cloudpickle", "databricks-sdk", "jinja2",
     "pandas", "pyarrow", "pydantic", "pyyaml", "scikit-learn", "skops",
 )  # fmt: skip
+_TABLES = "deltalake"
+"""Package of pipelines that write Delta tables alone: it is larger than all others that steps import besides Arrow."""
 # On Azure, MLflow reaches the workspace through azureml-mlflow, which allows mlflow-skinny up to 3.15.0; the lock's
 # MLflow is newer. The components use only calls that both have. It allows azure-storage-blob up to 12.27.1 as well,
 # which needs an older azure-storage-file-datalake than the lock's.
@@ -35,12 +37,28 @@ _ONLY_IN_JOBS = (
 
 def name(pipeline: TrainingPipeline) -> str:
     """Return the environment's name: pipelines without packages of their own share one."""
-    return own_name(pipeline) if pipeline.specification.packages else NAME
+    return own_name(pipeline) if packages(pipeline) else NAME
 
 
 def own_name(pipeline: TrainingPipeline) -> str:
     """Return the name that a pipeline's environment has, if the pipeline has or had packages of its own."""
     return f"{NAME}-{pipeline.name}"
+
+
+def packages(pipeline: TrainingPipeline, lock: Path = _LOCK) -> tuple[str, ...]:
+    """Return the packages that the pipeline's environment has besides those of every pipeline.
+
+    Raises InvalidError for a package of its own that the project has in its own version for pipelines with tables.
+    """
+    own, score = pipeline.specification.packages, pipeline.specification.score
+    if score is None or score.format != "delta":
+        return own
+    if twice := [package for package in own if package.partition("==")[0].lower() == _TABLES]:
+        raise InvalidError(f"packages: {twice[0]}: score.format delta brings {_TABLES}. Take it out of packages.")
+    pins = dict(_pins(lock))
+    if _TABLES not in pins:
+        raise InvalidError(f"{lock.name} does not pin {_TABLES}: run `make lock`.")
+    return (*own, f"{_TABLES}=={pins[_TABLES]}")
 
 
 def conda_file(own: Sequence[str] = (), lock: Path = _LOCK) -> dict[str, Any]:
@@ -49,7 +67,7 @@ def conda_file(own: Sequence[str] = (), lock: Path = _LOCK) -> dict[str, Any]:
     Raises InvalidError when the lock file does not pin a package, or pins it more than once, and for a package of a
     pipeline's own that every pipeline has.
     """
-    locked = re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    locked = _pins(lock)
     pins = dict(locked)
     names = [name for name, _ in locked]
     if forked := [name for name in _PACKAGES if names.count(name) > 1]:
@@ -67,6 +85,10 @@ def conda_file(own: Sequence[str] = (), lock: Path = _LOCK) -> dict[str, Any]:
         "channels": ["conda-forge"],
         "dependencies": [f"python={_PYTHON}", "pip", {"pip": [*packages, *own, *_ONLY_IN_JOBS]}],
     }
+
+
+def _pins(lock: Path) -> list[tuple[str, str]]:
+    return re.findall(r"^([A-Za-z0-9_.-]+)==(\S+)", lock.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def version(own: Sequence[str] = ()) -> str:

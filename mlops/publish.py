@@ -228,8 +228,10 @@ def _fingerprint(clients: Clients) -> str:
         "code": fingerprints.of_files(_ROOT, code),
         "specification": pipeline.specification_json,
         "notebooks": " ".join(notebooks.content_hash(notebook) for notebook in pipeline.notebooks),
-        "environment": job_environment.version(pipeline.specification.packages),
+        "environment": job_environment.version(job_environment.packages(pipeline)),
     }
+    if pipeline.specification.score is not None and pipeline.specification.score.format == "delta":
+        parts["scoring_output_days"] = str(clients.outputs.scoring_output_days)
     return fingerprints.of_values(parts | {key: str(value) for key, value in outputs.items()})
 
 
@@ -246,7 +248,7 @@ def commit() -> str:
 def _environment(ml: Any, pipeline: TrainingPipeline) -> Any:
     from azure.ai.ml.entities import Environment
 
-    name, own = job_environment.name(pipeline), pipeline.specification.packages
+    name, own = job_environment.name(pipeline), job_environment.packages(pipeline)
     version = job_environment.version(own)
 
     def make() -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from azure.ai.ml.dsl import pipeline
 
 from contract.outputs import PlatformOutputs
-from mlops.components.score.src.ledger import FIRST
+from mlops.components.score.src.ledger import FIRST, KEPT
 from mlops.components.watch.src.watch_telemetry import NOWHERE
 from mlops.pipeline import ENGINEERED, folder_output, notebook_step
 from mlops.specifications import TrainingPipeline
@@ -69,6 +69,7 @@ def build(
             attempt=attempt,
             code_version=version,
             deployment=deployment,
+            keep_days=str(outputs.scoring_output_days or KEPT),
         )
         if specification.watch is not None:
             components["watch"](

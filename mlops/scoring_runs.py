@@ -16,6 +16,8 @@ from mlops.components.watch.src.watch_history import WatchHistory
 from mlops.errors import RefusedError, RunFailedError
 from mlops.jobs import Job
 from mlops.terminal import plain
+from steps.specification import SCORING_OUTPUTS
+from steps.taken_files import SOURCE
 from steps.watch_results import window_id
 
 Started = Callable[[Job], None]
@@ -74,7 +76,11 @@ def start(
     started: Started | None = None,
 ) -> Job:
     """Start a run, and print it. `label` names the files; inputs that an earlier version does not have are left out."""
-    complete = {"model_version": scorer.model_version, "output_folder": clients.pipeline.score.output} | dict(inputs)
+    complete = {"model_version": scorer.model_version} | dict(inputs)
+    if SOURCE not in scorer.inputs:
+        # Such early versions write files, and have no folder of their own for them.
+        score = clients.pipeline.score
+        complete.setdefault("output_folder", score.output if score.format == "parquet" else SCORING_OUTPUTS)
     supported = {name: value for name, value in complete.items() if name in scorer.inputs}
     job = jobs.start(clients, scorer.deployment, supported, clients.pipeline.scoring_experiment)
     say(
@@ -132,6 +138,9 @@ def show_entry(entry: Entry, clients: Clients, console: Console) -> None:
     for reason, number in entry.reasons.items():
         say(f"  {number} refused: {reason}", console)
     say(f"Predictions: {clients.outputs.training_uri}/{entry.output}", console)
+    if entry.table:
+        table = f"{clients.outputs.training_uri}/{entry.table}"
+        say(f"Delta table: {table}, rows with input_file {entry.file_name} and run {entry.run}", console)
     if entry.quarantine:
         say(f"Refused rows: {clients.outputs.training_uri}/{entry.quarantine}", console)
 

@@ -239,6 +239,7 @@ _EXAMPLES = {
     "score": "{notebook: house_prices_scoring, input: scoring/in/house_prices}",
     "score.notebook": "house_prices_scoring",
     "score.input": "scoring/in/house_prices",
+    "score.format": "delta",
     "score.output": "scoring/out",
     "score.most_refused": "0.1",
     "score.most_files": "100",

@@ -17,13 +17,13 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from steps import models, scored_measures
-from steps.specification import Specification
+from steps.specification import PREDICTIONS_FILE, Specification
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders that the features' notebook writes (notebooks/lib/scoring.py)."""
 FAILED = "failed"
 """Folder in place of the others: why the notebook could not use the file."""
-PREDICTIONS_FILE, REFUSED_FILE = "predictions.parquet", "refused.parquet"
+REFUSED_FILE = "refused.parquet"
 _BATCH_ROWS = 100_000
 _MOST_REASONS = 5
 _ROW = "_row"
@@ -47,11 +47,12 @@ class RefusedError(ScoringError):
 
 @dataclass(frozen=True)
 class Stamp:
-    """Origin that every predicted row carries."""
+    """Origin that every predicted row carries. `run` is a column in tables alone: of files, the folder names it."""
 
     model_version: str
     scored_at: datetime
     input_file: str
+    run: str = ""
 
 
 @dataclass(frozen=True)
@@ -220,4 +221,6 @@ def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp
     predictions["model_version"] = stamp.model_version
     predictions["scored_at"] = pd.Timestamp(stamp.scored_at)
     predictions["input_file"] = stamp.input_file
+    if stamp.run:
+        predictions["run"] = stamp.run
     return predictions

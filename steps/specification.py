@@ -7,9 +7,17 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from steps.data_contract import DataContract, closest
 from steps.metrics import BUILT_IN, Direction, Task
@@ -23,10 +31,17 @@ _Text = Annotated[str, StringConstraints(min_length=1, max_length=512)]
 ParameterValue = bool | int | float | str
 
 
-SCORING_INPUTS, SCORING_OUTPUTS = "scoring/in", "scoring/out"
-"""Folders of the training container, which the stack's permissions and lifecycle rules name too."""
+SCORING_INPUTS, SCORING_OUTPUTS, SCORING_TABLES = "scoring/in", "scoring/out", "scoring/tables"
+"""Folders of the training container. The stack's lifecycle rules name the first two, and must not name the third: a
+Delta table whose files a rule deletes cannot be read."""
 SCORED_COLUMNS = ("row", "prediction", "model_version", "scored_at", "input_file")
 """Columns of the predictions, besides keys and probabilities."""
+TABLE_COLUMNS = ("date", "run")
+"""Columns of a Delta table of predictions besides those; `date` is the partition."""
+PREDICTIONS_FILE = "predictions.parquet"
+NOT_IN_TABLES = " ,;{}()\n\t="
+"""Characters that no column of a Delta table has: Delta Lake, error DELTA_INVALID_CHARACTERS_IN_COLUMN_NAMES."""
+OutputFormat = Literal["parquet", "delta"]
 
 
 class _Section(BaseModel):
@@ -167,9 +182,15 @@ class Score(_Section):
     input: _Folder = Field(
         description="Folder of the training container where others leave CSV files, below scoring/in/."
     )
+    format: OutputFormat = Field(
+        default="parquet",
+        description="parquet: a folder of files for each scored file; delta: one Delta table for the model, which "
+        "each scored file adds its rows to.",
+    )
     output: _Folder = Field(
-        default="scoring/out",
-        description="Folder of the training container for the predictions, each model's in a subfolder of its name.",
+        default=SCORING_OUTPUTS,
+        description="Folder of the training container for the predictions, each model's in a subfolder of its name: "
+        "scoring/out or below it, of Delta tables scoring/tables (their default) or below it.",
     )
     keys: tuple[str, ...] = Field(
         default=(), description="Columns of the file that are carried along, beside the prediction of each row."
@@ -191,11 +212,20 @@ class Score(_Section):
             raise ValueError(f"must be a folder below {SCORING_INPUTS}/, such as {SCORING_INPUTS}/house_prices")
         return folder
 
+    @model_validator(mode="before")
+    @classmethod
+    def _tables_have_a_folder(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("format") == "delta" and "output" not in content:
+            return content | {"output": SCORING_TABLES}
+        return content
+
     @field_validator("output")
     @classmethod
-    def _is_an_output(cls, folder: str) -> str:
-        if folder != SCORING_OUTPUTS and not folder.startswith(f"{SCORING_OUTPUTS}/"):
-            raise ValueError(f"must be {SCORING_OUTPUTS} or a folder below it")
+    def _is_an_output(cls, folder: str, info: ValidationInfo) -> str:
+        output_format = info.data.get("format", "parquet")
+        root = SCORING_TABLES if output_format == "delta" else SCORING_OUTPUTS
+        if folder != root and not folder.startswith(f"{root}/"):
+            raise ValueError(f"must be {root} or a folder below it for the format {output_format}")
         return folder
 
     @field_validator("keys")
@@ -208,6 +238,26 @@ class Score(_Section):
         ]:
             raise ValueError(f"{', '.join(reserved)}: columns of the output, choose others")
         return keys
+
+    @field_validator("keys")
+    @classmethod
+    def _fit_a_table(cls, keys: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        """Check names that Parquet has, and Delta tables have not: their columns differ by more than case."""
+        if info.data.get("format") != "delta":
+            return keys
+        if unfit := [key for key in keys if set(key) & set(NOT_IN_TABLES)]:
+            raise ValueError(f"{unfit[0]!r}: no column of a Delta table has a space or one of ,;{{}}()= in its name")
+        own = {name: name for name in (*SCORED_COLUMNS, *TABLE_COLUMNS)}
+        for key in keys:
+            if key.lower() in own:
+                raise ValueError(f"{key!r}: a Delta table of predictions has the column {own[key.lower()]!r} already")
+            own[key.lower()] = key
+        return keys
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Folders where runs may have left outputs that are not in their places, also in the other format."""
+        return tuple(dict.fromkeys((self.output, SCORING_OUTPUTS, SCORING_TABLES)))
 
 
 class Specification(_Section):

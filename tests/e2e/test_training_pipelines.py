@@ -31,6 +31,13 @@ endpoints = {endpoint.name: (endpoint.defaults.deployment_name or "") for endpoi
 print(json.dumps({"models": models, "endpoints": endpoints}))
 """
 
+_READ_TABLE = """
+import json, sys
+from deltalake import DeltaTable
+rows = DeltaTable(sys.argv[1]).to_pandas()  # signed in by the variables of the shell
+print(json.dumps(rows.groupby("input_file").size().sort_index().to_dict()))
+"""
+
 
 _ROOMS = '"rooms""); raise SystemExit(""x"'
 _FLATS = "".join(f"{rooms},edge,{50 + rooms}\n" for rooms in range(1, 12)) + "3,edge,\n"
@@ -220,6 +227,32 @@ def test_both_models_score_files_once_and_report_refused_rows(own: Machine, new_
     assert second.code == 0, second.text
     (entry,) = json.loads(second.text[second.text.index("\n[") :])
     assert entry["rows_scored"] == entry["rows_read"] and entry["model_version"] == "1"
+
+
+@pytest.mark.nightly
+def test_a_delta_table_by_setting_gets_the_files_that_are_scored_from_then_on(
+    own: Machine, new_pipeline: Result
+) -> None:
+    specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
+    content = yaml.safe_load(specification.read_text(encoding="utf-8"))
+    content["score"]["format"] = "delta"
+    specification.write_text(yaml.safe_dump(content), encoding="utf-8")
+    up = own.make("up", "PIPELINE=flats", timeout=900)
+    assert up.code == 0, up.text
+    for name, rows in (("of march", _FLATS), ("of april", _FLATS.replace("edge", "centre"))):
+        file = own.home.parent / f"flats {name}.csv"
+        file.write_text(f"{_ROOMS},district,size\n{rows}", encoding="utf-8")
+        scored = own.make("score", "PIPELINE=flats", f"FILE={file}")
+        assert scored.code == 0 and f"flats {name}.csv: 12 rows read, 11 scored" in scored.text, scored.text
+    place = re.search(r"Delta table: (\S+), rows with input_file", " ".join(scored.text.split()))
+    assert place and place[1].endswith("/scoring/tables/flats"), scored.text
+
+    again = own.make("score", "PIPELINE=flats", f"FILE={file}")
+    read = own.python(_READ_TABLE, place[1])
+
+    assert again.code == 0 and "was scored already" in again.text, again.text
+    assert read.code == 0, read.text
+    assert json.loads(read.text.strip().splitlines()[-1]) == {"flats of april.csv": 11, "flats of march.csv": 11}
 
 
 def test_runs_versions_and_logs_are_shown(own: Machine, new_pipeline: Result) -> None:

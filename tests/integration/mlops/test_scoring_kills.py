@@ -4,160 +4,22 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
-from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import mlflow
-import mlflow.sklearn
 import pandas as pd
+import pyarrow as pa
 import pytest
-from azure.storage.blob import ContainerClient
-from localcloud.testing.azure_session import AzureSession
-from localcloud.testing.cloud import Cloud
-from localcloud.testing.lake import Lake, make_lake
-from sklearn.linear_model import LinearRegression
 
-from mlops import specifications
-from mlops.components.score.src.ledger import FIRST, Entry, Ledger
-from steps.data_contract import DataContract
+from mlops.components.score.src.ledger import FIRST, Entry, prediction_table
+from steps.prediction_table import PredictionFile
 from steps.specification import Score
-from steps.taken_files import TakenFile, TakenFiles
-from tests.unit.mlops import forked_steps
+from tests.integration.mlops.scoring_step import OUTPUT, REFUSED, SPECIFICATION, TABLE, Step, step
 
-ROOT = Path(__file__).resolve().parents[3]
-PROGRAM = ROOT / "mlops/components/score/src/score.py"
-SPECIFICATION = specifications.load("diabetes").specification.model_copy(
-    update={
-        "model": "doubled",
-        "target": "y",
-        "data_contract": DataContract(),
-        "score": Score(notebook="n", input="scoring/in/n", most_refused=0.5),
-        "watch": None,
-    }
-)
-REFUSED = "scoring/quarantine/doubled"
-OUTPUT = "scoring/out/doubled"
-
-
-@dataclass
-class Step:
-    """The score step on a prepared file of three rows, one of which the notebook refused."""
-
-    lake: Lake
-    prepared: Path
-    requests: Path
-    """File with the number of requests of the last run that was not killed."""
-    processes: forked_steps.Steps
-    tracking: str
-
-    @property
-    def blobs(self) -> ContainerClient:
-        return self.lake.blobs
-
-    @property
-    def ledger(self) -> Ledger:
-        return Ledger(self.lake.data, self.blobs, "doubled")
-
-    def run(
-        self, file: str, run: str, kill_at: str = "0", attempt: str = FIRST, **literals: str
-    ) -> subprocess.CompletedProcess[str]:
-        return self.run_all([file], run, kill_at, attempt, **literals)
-
-    @property
-    def files(self) -> Path:
-        """The folder with the prepared rows of each file."""
-        return self.prepared.parent / "files"
-
-    def run_all(
-        self, files: Sequence[str], run: str, kill_at: str = "0", attempt: str = FIRST, **literals: str
-    ) -> subprocess.CompletedProcess[str]:
-        """Run the step on several files, whose prepared rows are the same unless a test has made others."""
-        self.files.mkdir(exist_ok=True)
-        for file in files:
-            if not (self.files / file).exists():
-                (self.files / file).symlink_to(self.prepared)
-        taken = self.prepared.parent / "taken"
-        taken.mkdir(exist_ok=True)
-        TakenFiles(tuple(TakenFile(file, f"{file}.csv", "abfss://none") for file in files)).write(taken, "none")
-        inputs = {
-            "specification": SPECIFICATION.model_dump_json(exclude_defaults=True),
-            "container_uri": f"abfss://data@{self.lake.name}.dfs.core.windows.net", "output_folder": "scoring/out",
-            "model_version": "champion", "attempt": attempt, "code_version": "v1", "deployment": "v-v1",
-        } | literals  # fmt: skip
-        variables = {f"AZUREML_PARAMETER_{name}": value for name, value in inputs.items()}
-        words = [
-            str(PROGRAM), "--files", str(taken), "--prepared", str(self.files),
-            "--scored", str(self.requests.with_name("scored")),
-        ]  # fmt: skip
-        wrapper = Path(__file__).with_name("killed_step.py")
-        own = {"AZUREML_ROOT_RUN_ID": run, "KILL_AT": kill_at, "REQUESTS_FILE": str(self.requests)}
-        return self.processes.run(wrapper, words, variables | own)
-
-    def outputs(self, file: str) -> dict[str, pd.DataFrame]:
-        """Return the predictions that readers see for a file, by path: names with an underscore are none."""
-        names = [
-            name
-            for name in (str(path.name) for path in self.lake.data.get_paths(OUTPUT) if not path.is_directory)
-            if not any(part.startswith("_") for part in name.split("/"))
-        ]
-        frames = {name: pd.read_parquet(io.BytesIO(self.blobs.download_blob(name).readall())) for name in names}
-        return {name: rows for name, rows in frames.items() if (rows["input_file"] == f"{file}.csv").all()}
-
-    def check_scored_once(self, file: str) -> Entry:
-        """Whole predictions, in one place, which the ledger names."""
-        entry = self.ledger.read(file, FIRST)
-        assert entry is not None
-        outputs = self.outputs(file)
-        assert list(outputs) == [f"{entry.output}/predictions.parquet"]
-        (rows,) = outputs.values()
-        assert rows["prediction"].tolist() == pytest.approx([2.0, 4.0])
-        assert (entry.rows_read, entry.rows_scored, entry.rows_refused) == (3, 2, 1)
-        assert entry.quarantine is not None and self.blobs.get_blob_client(entry.quarantine).exists()
-        return entry
-
-
-@pytest.fixture(scope="module")
-def step(azure: AzureSession, cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Step]:
-    folder = tmp_path_factory.mktemp("scoring")
-    group = f"{azure.subscription}/resourceGroups/rg-scoring-kills"
-    azure.put(group, "2024-03-01", {"location": "westeurope"})
-    tracking = f"sqlite:///{folder / 'mlflow.db'}"
-    _register(tracking, folder)
-    prepared = folder / "prepared"
-    for name in ("rows", "refused", "counts"):
-        (prepared / name).mkdir(parents=True)
-    pd.DataFrame({"a": [1.0, 2.0], "_row": [0, 1]}).to_parquet(prepared / "rows/part-0.parquet", index=False)
-    refused = pd.DataFrame({"_row": [2], "reason": ["missing: a"], "record": ['{"a": null}']})
-    refused.to_parquet(prepared / "refused/part-0.parquet", index=False)
-    (prepared / "counts/part-0.json").write_text(json.dumps({"read": 3, "kept": 2, "refused": 1}))
-    environment = {**os.environ, **cloud.environment, "MLFLOW_TRACKING_URI": tracking, "MLFLOW_EXPERIMENT_NAME": "s"}
-    processes = forked_steps.Steps(
-        environment | {"PYTHONPATH": str(ROOT)},
-        folder,
-        ("azure.identity", "azure.storage.filedatalake", "pyarrow.dataset"),
-    )
-    yield Step(make_lake(azure, group), prepared, folder / "requests", processes, tracking)
-    processes.close()
-    azure.finish(azure.arm("DELETE", group, "2024-03-01"))
-
-
-def _register(tracking: str, folder: Path) -> None:
-    client = mlflow.MlflowClient(tracking)
-    client.create_experiment("s", (folder / "artifacts").as_uri())
-    rows = pd.DataFrame({"a": [1.0, 2.0]})
-    model = LinearRegression(fit_intercept=False).fit(rows, [2.0, 4.0])
-    signature = mlflow.models.infer_signature(rows, model.predict(rows))
-    mlflow.sklearn.save_model(
-        model, folder / "model", signature=signature, pip_requirements=[], serialization_format="cloudpickle"
-    )
-    client.create_registered_model("doubled")
-    for _ in range(2):
-        client.create_model_version("doubled", (folder / "model").as_uri())
+__all__ = ["step"]
 
 
 @pytest.mark.fault_kind("kill of a scoring step")
@@ -357,3 +219,161 @@ def test_a_version_that_was_promoted_with_other_code_is_not_used(step: Step) -> 
         "promotion is under way, and the next run takes the files."
     )
     assert step.ledger.read("moved", FIRST) is None
+
+
+def test_scored_files_become_rows_of_one_delta_table_each_once(step: Step) -> None:
+    runs = {"table-monday": FIRST, "table-tuesday": FIRST, "table-wednesday": "again-1"}
+    for run, attempt in runs.items():
+        scored = step.to_table("table-a b", run, attempt=attempt)
+        assert scored.returncode == 0, scored.stderr
+
+    entry = step.ledger.read("table-a b", FIRST)
+    assert entry is not None and entry.table == TABLE and step.ledger.settle(entry)
+    assert entry.output.startswith(f"{TABLE}/date={entry.scored_at[:10]}/run=table-monday-")
+    rows = step.table().to_pandas(filters=[("input_file", "=", "table-a b.csv")])
+    assert rows.groupby("run").size().to_dict() == {"table-monday": 2, "table-wednesday": 2}
+    assert {f"{day}" for day in rows["date"]} == {entry.scored_at[:10]}
+    assert not step.lake.data.get_directory_client(f"{OUTPUT}/date={entry.scored_at[:10]}/run=table-monday").exists()
+
+
+@pytest.mark.parametrize("attempt", [FIRST, pytest.param("sample-1", marks=pytest.mark.nightly)])
+def test_predictions_that_do_not_fit_the_table_are_the_version_s_fault_and_written_nowhere(
+    step: Step, attempt: str
+) -> None:
+    folder = "scoring/tables/texts/doubled"
+    with prediction_table(step.blobs, folder) as present:
+        present.ensure(pa.schema([("row", pa.int64()), ("prediction", pa.string())]))
+    score = Score(notebook="n", input="scoring/in/n", most_refused=0.5, format="delta", output="scoring/tables/texts")
+    specification = SPECIFICATION.model_copy(update={"score": score}).model_dump_json(exclude_defaults=True)
+
+    refused = step.run("texts", f"run-{attempt}", attempt=attempt, specification=specification)
+
+    assert refused.returncode == 1
+    assert refused.stderr.strip().splitlines()[-1] == (
+        f"The file texts.csv is not scored: its predictions do not fit the Delta table {folder}: the column "
+        "'prediction' is string in the table, and double in this file: give the pipeline another folder, such as "
+        "score.output: scoring/tables/second."
+    )
+    assert step.ledger.read("texts", attempt) is None
+    assert step.ledger.refusal("texts", attempt, "v1") is None, "another version may fit"
+    files = [str(path.name) for path in step.lake.data.get_paths(folder) if not path.is_directory]
+    assert files == [f"{folder}/_delta_log/00000000000000000000.json"]
+
+
+@pytest.mark.nightly
+def test_a_sample_is_tried_with_the_table_and_is_no_row_of_it(step: Step) -> None:
+    before = step.to_table("sampled", "run-real")
+    sample = step.to_table("sampled", "run-sample", attempt="sample-2", output_folder="scoring/samples")
+
+    assert (before.returncode, sample.returncode) == (0, 0), before.stderr + sample.stderr
+    entry = step.ledger.read("sampled", "sample-2")
+    assert entry is not None and entry.table == ""
+    assert entry.output.startswith("scoring/samples/doubled/date=")
+    assert len(step.table().to_pandas(filters=[("input_file", "=", "sampled.csv")])) == 2
+
+
+@pytest.mark.nightly
+def test_rows_of_a_table_go_after_their_days_and_their_files_after_readers(step: Step) -> None:
+    folder = "scoring/tables/kept/doubled"
+    score = Score(notebook="n", input="scoring/in/n", most_refused=0.5, format="delta", output="scoring/tables/kept")
+    specification = SPECIFICATION.model_copy(update={"score": score}).model_dump_json(exclude_defaults=True)
+    assert step.run("kept-new", "run-new", specification=specification).returncode == 0
+    entry = step.ledger.read("kept-new", FIRST)
+    assert entry is not None
+    old = (datetime.now(UTC) - timedelta(days=3)).date()
+    content = step.blobs.download_blob(f"{entry.output}/predictions.parquet").readall()
+    path = f"date={old}/run=old/predictions.parquet"
+    step.blobs.upload_blob(f"{folder}/{path}", content)
+    step.blobs.upload_blob(f"{folder}/date={old}/run=old/_measures.json", b"{}")
+    file = PredictionFile(path, len(content), 2, f"{old}", datetime.now(UTC))
+    with prediction_table(step.blobs, folder) as table:
+        table.add(file, "old/first")
+
+    kept = step.run("kept-new", "run-later", specification=specification, keep_days="2")
+
+    assert kept.returncode == 0, kept.stderr
+    limit = (datetime.now(UTC) - timedelta(days=2)).date()
+    assert f"Deleted rows of the days before {limit} from the table {folder}" in kept.stdout
+    assert set(step.table(folder).to_pandas()["date"]) == {date.fromisoformat(entry.scored_at[:10])}
+    assert step.blobs.get_blob_client(f"{folder}/{path}").exists(), "a reader may be at it, for a week"
+
+    step.table(folder).alter.set_table_properties({"delta.deletedFileRetentionDuration": "interval 0 seconds"})
+    swept = step.run("kept-new", "run-last", specification=specification, keep_days="2")
+
+    assert swept.returncode == 0, swept.stderr
+    assert f"Deleted 1 files that no row of the table {folder} is in" in swept.stdout
+    names = [str(path.name) for path in step.lake.data.get_paths(folder)]
+    assert not [name for name in names if "run=old" in name], "predictions and their measures"
+    assert f"{entry.output}/predictions.parquet" in names and f"{entry.output}/_measures.json" in names
+
+
+@pytest.mark.nightly
+def test_one_of_several_simultaneous_runs_adds_its_rows_to_the_table(step: Step) -> None:
+    assert step.to_table("model-of-table", "before").returncode == 0
+    template = step.check_in_table_once("model-of-table")
+    content = step.blobs.download_blob(f"{template.output}/predictions.parquet").readall()
+
+    def commit(run: str) -> Entry:
+        entry = replace(
+            template, file_version="raced-in-table", run=run, staged=f"{TABLE}/_staged/{run}",
+            output=f"{TABLE}/date={template.scored_at[:10]}/run={run}",
+        )  # fmt: skip
+        step.blobs.upload_blob(f"{entry.output}/predictions.parquet", content)
+        step.blobs.upload_blob(entry.staged, b"")
+        return step.ledger.commit(entry)
+
+    names = [f"racer-{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(names)) as pool:
+        entries = list(pool.map(commit, names))
+
+    (run,) = {entry.run for entry in entries}
+    raced = [uri for uri in step.table().file_uris() if "racer" in uri]
+    assert [uri.rpartition(f"{TABLE}/")[2] for uri in raced] == [
+        f"date={template.scored_at[:10]}/run={run}/predictions.parquet"
+    ]
+    folders = [str(path.name) for path in step.lake.data.get_paths(TABLE)]
+    assert [name for name in folders if "racer" in name and name.endswith(".parquet")] == [
+        f"{TABLE}/date={template.scored_at[:10]}/run={run}/predictions.parquet"
+    ], "outputs of the others are deleted"
+    assert not [name for name in folders if "_staged/racer" in name]
+
+
+@pytest.mark.nightly
+@pytest.mark.fault_kind("kill of a scoring step that writes a table")
+def test_the_next_run_completes_the_work_of_a_step_killed_at_any_request_of_a_table(step: Step) -> None:
+    whole = step.to_table("whole-in-table", "run-whole")
+    assert whole.returncode == 0, whole.stderr
+    requests = int(step.requests.read_text())
+    assert requests >= 10, "reads, quarantine, predictions, measures, mark, entry, size, mark gone, record"
+    moments = [f"{number}:{when}" for number in range(1, requests + 1) for when in ("before", "after")]
+    for moment in (*moments, *(f"commit:{thousandths}" for thousandths in range(1, 60, 8))):
+        file = f"t-{moment.replace(':', '-')}"
+        killed = step.to_table(file, f"{file}-first", kill_at=moment)
+        # A commit may be over before its moment.
+        assert killed.returncode == -9 or moment.startswith("commit"), (moment, killed.stderr)
+        before = step.ledger.read(file, FIRST)
+        again = step.to_table(file, f"{file}-second")
+        assert again.returncode == 0, (moment, again.stderr)
+        entry = step.check_in_table_once(file)
+        assert entry == before or (before is None and entry.run == f"{file}-second"), moment
+
+
+@pytest.mark.nightly
+def test_jobs_without_the_library_leave_an_output_to_the_verbs(step: Step, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert step.to_table("template", "run-template").returncode == 0
+    template = step.check_in_table_once("template")
+    content = step.blobs.download_blob(f"{template.output}/predictions.parquet").readall()
+    entry = replace(
+        template, file_version="left", output=f"{template.output}-left", staged=f"{TABLE}/_staged/left.first.mark"
+    )
+    step.blobs.upload_blob(f"{entry.output}/predictions.parquet", content)
+    step.blobs.upload_blob(entry.staged, b"")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops.components.score.src.ledger.find_spec", lambda name: None)
+        assert step.ledger.commit(entry) == entry
+        assert f"{entry.output}/" not in " ".join(step.table().file_uris())
+    step.ledger.settle_left(TABLE)
+
+    assert f"{entry.output}/" in " ".join(step.table().file_uris())
+    assert not step.blobs.get_blob_client(entry.staged).exists()

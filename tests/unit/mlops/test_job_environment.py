@@ -14,6 +14,7 @@ from localcloud.engine import python_runtime
 
 from mlops import job_environment, specifications
 from mlops.errors import InvalidError
+from steps.specification import Score
 
 
 def test_packages_have_the_lock_s_versions() -> None:
@@ -76,7 +77,39 @@ def test_a_pipeline_s_own_packages_make_an_environment_of_its_own() -> None:
         job_environment.conda_file(("Pandas==1.0",))
 
 
+def test_a_pipeline_with_a_delta_table_has_the_library_and_an_environment_of_its_own() -> None:
+    shared = specifications.load("diabetes")
+    table = _with_table()
+    lock = (Path(job_environment.__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
+
+    (package,) = job_environment.packages(table)
+    assert f"\n{package} \\" in lock and package.startswith("deltalake==")
+    assert job_environment.packages(shared) == ()
+    assert job_environment.name(table) == "dataopsml-training-diabetes"
+    with pytest.raises(InvalidError) as refused:
+        job_environment.packages(_with_table(packages=("deltalake==1.0.0",)))
+    assert str(refused.value) == (
+        "packages: deltalake==1.0.0: score.format delta brings deltalake. Take it out of packages."
+    )
+
+
+def test_a_lock_without_the_library_of_tables_is_named(tmp_path: Path) -> None:
+    lock = tmp_path / "requirements.txt"
+    lock.write_text("pandas==1.0 \\\n", encoding="utf-8")
+
+    with pytest.raises(InvalidError, match=r"requirements\.txt does not pin deltalake: run `make lock`"):
+        job_environment.packages(_with_table(), lock)
+
+
+def _with_table(packages: tuple[str, ...] = ()) -> specifications.TrainingPipeline:
+    pipeline = specifications.load("diabetes")
+    score = Score(notebook="n", input="scoring/in/n", format="delta")
+    update = {"score": score, "packages": packages}
+    return replace(pipeline, specification=pipeline.specification.model_copy(update=update))
+
+
 _DISTRIBUTIONS = {
+    "deltalake": "deltalake",
     "azure.core": "azure-core", "azure.identity": "azure-identity", "databricks.sdk": "databricks-sdk",
     "azure.storage.blob": "azure-storage-blob", "azure.storage.filedatalake": "azure-storage-file-datalake",
     "azure.monitor.opentelemetry.exporter": "azure-monitor-opentelemetry-exporter",
@@ -90,7 +123,8 @@ _DISTRIBUTIONS = {
 
 
 def test_every_package_that_a_component_imports_is_declared() -> None:
-    (pip,) = (entry["pip"] for entry in job_environment.conda_file()["dependencies"] if isinstance(entry, dict))
+    whole = job_environment.conda_file(job_environment.packages(_with_table()))
+    (pip,) = (entry["pip"] for entry in whole["dependencies"] if isinstance(entry, dict))
     declared = {line.split("==")[0] for line in pip}
     root = Path(job_environment.__file__).parents[1]
     programs = [*(root / "mlops").rglob("components/*/src/*.py"), *(root / "steps").rglob("*.py")]

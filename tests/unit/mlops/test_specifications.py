@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from declarations.training_pipelines import additional_pipelines
 from mlops import parameters, specification_schema, specifications
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
-from steps.specification import Specification
+from steps.specification import Score, Specification
 
 GOOD: dict[str, Any] = {
     "description": "Predicts prices.", "model": "houses", "task": "regression", "target": "price",
@@ -280,7 +281,31 @@ def test_the_stack_and_the_verbs_agree_on_the_owner_of_the_first_endpoint(tmp_pa
         ),
         (
             {"notebook": "n", "input": "scoring/in/x", "output": "scoring/ledger"},
-            "score.output is 'scoring/ledger': must be scoring/out or a folder below it",
+            "score.output is 'scoring/ledger': must be scoring/out or a folder below it for the format parquet",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "output": "scoring/tables"},
+            "score.output is 'scoring/tables': must be scoring/out or a folder below it for the format parquet",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "format": "delta", "output": "scoring/out"},
+            "score.output is 'scoring/out': must be scoring/tables or a folder below it for the format delta",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "format": "csv"},
+            "score.format is 'csv': Input should be 'parquet' or 'delta' (such as format: delta)",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "format": "delta", "keys": ["house id"]},
+            "score.keys: 'house id': no column of a Delta table has a space or one of ,;{}()= in its name",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "format": "delta", "keys": ["id", "ID"]},
+            "score.keys: 'ID': a Delta table of predictions has the column 'id' already",
+        ),
+        (
+            {"notebook": "n", "input": "scoring/in/x", "format": "delta", "keys": ["Date"]},
+            "score.keys: 'Date': a Delta table of predictions has the column 'date' already",
         ),
         ({"notebook": "n", "input": "scoring/in/../x"}, "score.input is 'scoring/in/../x': String should match"),
         ({"notebook": "n", "input": "scoring/in/x", "most_refused": 2}, "score.most_refused is 2: Input should"),
@@ -315,6 +340,19 @@ def test_every_fault_of_the_scoring_section_is_named_by_its_path(
         specifications.load("own", tmp_path)
 
     assert message in str(refused.value)
+
+
+def test_a_table_has_a_folder_of_its_own_which_the_steps_are_given() -> None:
+    pipeline = specifications.load("diabetes")
+    score = Score.model_validate({"notebook": "n", "input": "scoring/in/n", "format": "delta"})
+    specification = pipeline.specification.model_copy(update={"score": score})
+
+    received = Specification.model_validate_json(replace(pipeline, specification=specification).specification_json)
+
+    assert received.score == score and score.output == "scoring/tables"
+    assert score.outputs == ("scoring/tables", "scoring/out")
+    own = Score(notebook="n", input="scoring/in/n", output="scoring/out/own")
+    assert own.outputs == ("scoring/out/own", "scoring/out", "scoring/tables")
 
 
 def _with_watch(tmp_path: Path, section: Any, **changes: Any) -> TrainingPipeline:

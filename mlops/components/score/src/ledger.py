@@ -5,6 +5,9 @@ exists (If-None-Match: *): the request decides between runs. Then the folder is 
 run that is killed before the entry is made leaves only a folder without readers; a run that is killed later leaves an
 entry whose output any run can put in its place. There is no lock, so that none can be left behind.
 
+An output that is part of a Delta table is written below the table's folder, with an empty file as its mark in place of
+the staged folder. One commit adds the output to the table, and then the mark is deleted.
+
 A file at fault, such as a file without a column, is refused by an entry of another kind, which is made by the same
 kind of request. It holds for the published version that refused the file: another version may accept it.
 """
@@ -13,15 +16,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 from azure.storage.filedatalake import FileSystemClient
+
+from steps.specification import PREDICTIONS_FILE
+
+if TYPE_CHECKING:
+    from steps.prediction_table import PredictionTable
 
 FOLDER = "scoring/ledger"
 SAMPLE = "sample-"
@@ -34,8 +44,11 @@ FAILURES_FILE = "failures.json"
 """File beside it with the reasons for which other files were not scored. The step watch fails for them at the end."""
 FIRST = "first"
 """The attempt of a file that was not scored before. Others have names of their own: a file is scored once for each."""
+KEPT = "never"
+"""Value in place of the days after which a step deletes rows of a table."""
 STAGED = "_staged"
 """Folder of outputs that are being written. Readers of Parquet leave out names that begin with an underscore."""
+_SCOPE = "https://storage.azure.com/.default"
 _ENTRY = re.compile(r"([0-9a-f]{64})/([^/]+)\.json")
 _REFUSED = re.compile(r"([0-9a-f]{64})/_refused/([^/]+)/([^/]+)\.json")
 _FAILED = "_failed"
@@ -62,6 +75,21 @@ class Entry:
     rows_scored: int
     rows_refused: int
     reasons: dict[str, int]
+    table: str = ""
+    """Folder of the Delta table that the output is part of; empty for an output that is a folder of its own."""
+
+    def as_json(self) -> bytes:
+        """Return the entry's content. Versions without tables do not know their field."""
+        content = asdict(self)
+        if not self.table:
+            del content["table"]
+        return json.dumps(content, indent=2).encode()
+
+    @classmethod
+    def parse(cls, content: dict[str, Any]) -> Entry:
+        """Return an entry by its content; fields of a later version are left out."""
+        known = {field.name for field in fields(cls)}
+        return cls(**{name: value for name, value in content.items() if name in known})
 
 
 @dataclass(frozen=True)
@@ -136,7 +164,7 @@ class Ledger:
             content = self._blobs.download_blob(self._path(file_version, attempt)).readall()
         except ResourceNotFoundError:
             return None
-        return Entry(**json.loads(content))
+        return Entry.parse(json.loads(content))
 
     def contents(self) -> Contents:
         """Return the entries of all files, by one listing."""
@@ -207,10 +235,14 @@ class Ledger:
         counts = self._make(entry)
         if not self.settle(counts) and counts == entry:
             raise ResourceNotFoundError(f"The output {entry.output} is not there.")
+        if counts != entry and entry.table:
+            self._discard(entry)
         return counts
 
     def settle(self, entry: Entry) -> bool:
         """Put the output of an entry in its place, unless another run did. Return whether it is there."""
+        if entry.table:
+            return self._settle_in_table(entry)
         self._make_folder(entry.output.rpartition("/")[0])
         try:
             # The condition is the destination's: an existing file is never replaced.
@@ -237,12 +269,46 @@ class Ledger:
             if entry is not None and entry.staged == path:
                 self.settle(entry)
 
+    def _settle_in_table(self, entry: Entry) -> bool:
+        """Add the output to its table, once; return whether it is there.
+
+        Jobs of a pipeline that writes no tables now have no library for them, and leave it to the verbs of `mlops`.
+        """
+        mark = self._blobs.get_blob_client(entry.staged)
+        if find_spec("deltalake") is None or not mark.exists():
+            return self.has_output(entry)
+        from steps.prediction_table import PredictionFile
+
+        path = f"{entry.output}/{PREDICTIONS_FILE}"
+        try:
+            properties = self._blobs.get_blob_client(path).get_blob_properties()
+        except ResourceNotFoundError:
+            return False
+        file = PredictionFile(
+            path=path.removeprefix(f"{entry.table}/"), size=properties.size, rows=entry.rows_scored,
+            day=entry.scored_at[:10], modified=properties.last_modified,
+        )  # fmt: skip
+        with prediction_table(self._blobs, entry.table) as table:
+            table.add(file, f"{entry.file_version}/{entry.attempt}")
+        with suppress(ResourceNotFoundError):  # another run was first
+            mark.delete_blob()
+        return True
+
+    def _discard(self, entry: Entry) -> None:
+        """Delete an output that another run's entry makes void: who reads the table's folder as files would see it."""
+        with suppress(ResourceNotFoundError):
+            self._files.get_directory_client(entry.output).delete_directory()
+        with suppress(ResourceNotFoundError):
+            self._blobs.delete_blob(entry.staged)
+
     def has_output(self, entry: Entry) -> bool:
         """Return whether the output is in its place: lifecycle rules delete it after some time."""
+        if entry.table:
+            return bool(self._blobs.get_blob_client(f"{entry.output}/{PREDICTIONS_FILE}").exists())
         return bool(self._files.get_directory_client(entry.output).exists())
 
     def _make(self, entry: Entry) -> Entry:
-        content = json.dumps(asdict(entry), indent=2).encode()
+        content = entry.as_json()
         try:
             # One request writes it, so that no half of an entry can be left behind.
             self._blobs.upload_blob(self._path(entry.file_version, entry.attempt), content, overwrite=False)
@@ -268,6 +334,29 @@ class Ledger:
 
     def _refusal_path(self, file_version: str, attempt: str, code_version: str) -> str:
         return f"{self._folder}/{file_version}/_refused/{code_version}/{attempt}.json"
+
+
+@contextmanager
+def prediction_table(blobs: ContainerClient, folder: str) -> Iterator[PredictionTable]:
+    """Yield the table in a folder of a container, reached as the container's client is.
+
+    Raises AzureError for the table's own errors: callers treat them as those of storage.
+    """
+    from steps.prediction_table import PredictionTable, TableError  # not in each environment
+
+    credential: Any = blobs.credential
+
+    def options() -> dict[str, str]:
+        return {
+            "azure_storage_account_name": str(blobs.account_name),
+            "azure_storage_endpoint": f"{blobs.scheme}://{blobs.primary_hostname}",
+            "azure_storage_token": credential.get_token(_SCOPE).token,
+        }
+
+    try:
+        yield PredictionTable(f"abfss://{blobs.container_name}/{folder}", options)
+    except TableError as error:
+        raise AzureError(str(error)) from error
 
 
 def staged_name(file_version: str, attempt: str, own: str) -> str:

@@ -23,11 +23,12 @@ from typing import Any
 import mlflow
 from azure.core.exceptions import AzureError
 from azure.storage.blob import ContainerClient
-from containers import connect, job_credential  # type: ignore[import-not-found]
+from containers import Container, connect, job_credential  # type: ignore[import-not-found]
 from ledger import (  # type: ignore[import-not-found]
     ENTRIES_FILE,
     FAILURES_FILE,
     REFUSALS_FILE,
+    SAMPLE,
     STAGED,
     Entry,
     Failure,
@@ -41,8 +42,8 @@ from scoring_version import NoVersionError, load, resolve  # type: ignore[import
 
 from steps import scored_measures
 from steps.inputs import parameter, specification
-from steps.scoring import PREDICTIONS_FILE, REFUSED_FILE, RefusedError, ScoringError, Stamp, check_prepared, score
-from steps.specification import Specification
+from steps.scoring import REFUSED_FILE, RefusedError, ScoringError, Stamp, check_prepared, score
+from steps.specification import PREDICTIONS_FILE, Specification
 from steps.taken_files import TakenFile, TakenFiles, UnreadableFile
 
 _QUARANTINE = "scoring/quarantine"
@@ -86,6 +87,25 @@ class Scorer:
     def model(self) -> Any:
         return load(self.specified, self.version)
 
+    @property
+    def table(self) -> str:
+        """Folder of the Delta table of the predictions, empty for a pipeline that writes none."""
+        score = self.specified.score
+        return f"{score.output}/{self.specified.model}" if score is not None and score.format == "delta" else ""
+
+    @property
+    def _is_trial(self) -> bool:
+        """Whether nobody reads the predictions. They are files: lifecycle rules delete them by their age."""
+        return self.attempt.startswith(SAMPLE)
+
+    def expire(self, container: Container) -> None:
+        """Delete old rows of the table, where there is one. Raises AzureError."""
+        if self.table and not self._is_trial:
+            import table_output  # type: ignore[import-not-found]
+
+            self.ledger.settle_left(self.table)
+            table_output.expire(container, self.table, parameter("keep_days"))
+
     def score(self, file: TakenFile, prepared: Path, own: str) -> Entry | Refusal:
         """Score or refuse a file unless either was done, and return the entry or the refusal that counts.
 
@@ -122,23 +142,34 @@ class Scorer:
         self, file: TakenFile, prepared: Path, folder: Path, now: datetime, place: str, quarantine: str
     ) -> Entry:
         model, specified = self.model, self.specified
-        root = f"{parameter('output_folder')}/{specified.model}"
+        table = "" if self._is_trial else self.table
+        root = table or f"{parameter('output_folder')}/{specified.model}"
         # A name of the step's own: Azure ML may start a step again.
-        staged = f"{root}/{STAGED}/{staged_name(file.version, self.attempt, uuid.uuid4().hex[:8])}"
-        counts = score(prepared, model, specified, Stamp(self.version, now, file.name), folder)
+        unique = uuid.uuid4().hex[:8]
+        staged = f"{root}/{STAGED}/{staged_name(file.version, self.attempt, unique)}"
+        # Files of a table are written where they stay.
+        output = f"{root}/{place}-{unique}" if table else f"{root}/{place}"
+        stamp = Stamp(self.version, now, file.name, self.run if table else "")
+        counts = score(prepared, model, specified, stamp, folder)
         if counts.refused:
             # A single request, or blocks that the last request commits: there is never a part of it.
             self._upload(folder / REFUSED_FILE, quarantine)
         counts.check_share(specified.score.most_refused if specified.score else 0.0)
+        if self.table:
+            import table_output
+
+            table_output.prepare(self.blobs, self.table, folder / PREDICTIONS_FILE, trial=self._is_trial)
         for name in (PREDICTIONS_FILE, scored_measures.FILE):
-            self._upload(folder / name, f"{staged}/{name}")
+            self._upload(folder / name, f"{output if table else staged}/{name}")
+        if table:
+            self.blobs.upload_blob(staged, b"", overwrite=True)
         entry: Entry = self.ledger.commit(
             Entry(
                 file_version=file.version, file_name=file.name, attempt=self.attempt, run=self.run,
                 model=specified.model, model_version=self.version, code_version=self.code_version,
-                scored_at=now.isoformat(timespec="seconds"), staged=staged, output=f"{root}/{place}",
+                scored_at=now.isoformat(timespec="seconds"), staged=staged, output=output,
                 quarantine=quarantine if counts.refused else None, rows_read=counts.read, rows_scored=counts.scored,
-                rows_refused=counts.refused, reasons=counts.reasons,
+                rows_refused=counts.refused, reasons=counts.reasons, table=table,
             )
         )  # fmt: skip
         return entry
@@ -249,6 +280,10 @@ def main() -> None:
         print(text, file=sys.stderr)
     if not files:
         print("No file waits to be scored.")
+    try:
+        scorer.expire(container)
+    except AzureError as error:
+        sys.exit(f"The predictions are committed, and old ones are not deleted: {error}.")
 
 
 if __name__ == "__main__":

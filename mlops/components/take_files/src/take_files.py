@@ -36,7 +36,8 @@ def take_incoming(specified_model: str, score: Score) -> TakenFiles:
     uri = parameter("container_uri").rstrip("/")
     container = connect(uri, job_credential())
     ledger = Ledger(container.lake, container.blobs, specified_model)
-    ledger.settle_left(f"{parameter('output_folder')}/{specified_model}")
+    for folder in dict.fromkeys((parameter("output_folder"), *score.outputs)):
+        ledger.settle_left(f"{folder}/{specified_model}")
     attempt, code_version = parameter("attempt"), parameter("code_version")
     listed = listing(container.blobs, score.input, ledger.contents(), attempt, code_version)
     waiting = [file for file in listed if file.waits]

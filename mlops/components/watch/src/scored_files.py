@@ -6,7 +6,6 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
 import pandas as pd
@@ -18,7 +17,7 @@ from ledger import FOLDER, SAMPLE, Entry, Ledger  # type: ignore[import-not-foun
 
 from steps import scored_measures
 from steps.scored_measures import ScoredMeasures
-from steps.scoring import PREDICTIONS_FILE
+from steps.specification import PREDICTIONS_FILE
 from steps.watch_results import Window, window_id
 
 LOOK_BACK = timedelta(days=7)
@@ -79,15 +78,9 @@ def _read(blobs: ContainerClient, names: Sequence[str], watched: set[str]) -> It
         # A window's name ends with the keys of file and attempt: no entry is read for it.
         if window_id(datetime.now(UTC), file_version, attempt).rpartition("-")[2] not in known:
             try:
-                yield read_entry(json.loads(blobs.download_blob(name).readall()))
+                yield Entry.parse(json.loads(blobs.download_blob(name).readall()))
             except ResourceNotFoundError:  # deleted meanwhile, by the stack's lifecycle rules
                 continue
-
-
-def read_entry(content: dict[str, object]) -> Entry:
-    """Return an entry of the ledger; fields of a later version are left out."""
-    known = {field.name for field in fields(Entry)}
-    return Entry(**{name: value for name, value in content.items() if name in known})
 
 
 def _window(entry: Entry) -> Window:

@@ -24,10 +24,10 @@ import watch_telemetry  # type: ignore[import-not-found]
 from after_breaches import Place, follow  # type: ignore[import-not-found]
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from containers import Container, connect, job_credential  # type: ignore[import-not-found]
-from ledger import ENTRIES_FILE, FAILURES_FILE, REFUSALS_FILE  # type: ignore[import-not-found]
+from ledger import ENTRIES_FILE, FAILURES_FILE, REFUSALS_FILE, Entry  # type: ignore[import-not-found]
 from mlflow.exceptions import MlflowException
 from refused_files import read_refusal, unwatched_refusals  # type: ignore[import-not-found]
-from scored_files import LOOK_BACK, measures, predictions, read_entry, unwatched  # type: ignore[import-not-found]
+from scored_files import LOOK_BACK, measures, predictions, unwatched  # type: ignore[import-not-found]
 from watch_history import WatchHistory  # type: ignore[import-not-found]
 from watch_records import keep  # type: ignore[import-not-found]
 
@@ -59,7 +59,7 @@ class Watcher:
 
         `own` is the output of the score step.
         """
-        entries = [read_entry(content) for content in listed(own / ENTRIES_FILE)]
+        entries = [Entry.parse(content) for content in listed(own / ENTRIES_FILE)]
         refusals = [read_refusal(content) for content in listed(own / REFUSALS_FILE)]
         watched, since = self.history.names(), datetime.now(UTC) - LOOK_BACK
         added = [self._judged(window) for window in unwatched(self._container, self._specified.model, watched, entries)]

@@ -46,7 +46,7 @@ def own_name(pipeline: TrainingPipeline) -> str:
 
 
 def packages(pipeline: TrainingPipeline, lock: Path = _LOCK) -> tuple[str, ...]:
-    """Return the packages that the pipeline's environment has besides those of every pipeline.
+    """Return the packages that the pipeline's environment has and other pipelines' have not.
 
     Raises InvalidError for a package of its own that the project has in its own version for pipelines with tables.
     """

@@ -93,7 +93,7 @@ def _known(clients: Clients, scorer: Scorer, data: ScoringData, console: Console
     """Show and return the earlier result of a file, None when it was neither scored nor refused."""
     entry, name = model_ledger(clients).read(data.sha256, FIRST), printable(data.name)
     if entry is not None:
-        # Rows of a table may be in another file by now: OPTIMIZE and VACUUM replace the one of the entry.
+        # Rows of a table may be in another file by now: OPTIMIZE and VACUUM replace the entry's file.
         gone = not model_ledger(clients).settle(entry) and not entry.table
         state = "; its predictions were deleted since" if gone else ""
         scoring_runs.say(f"{name} was scored already{state}: --again scores it again.", console)

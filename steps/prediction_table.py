@@ -158,7 +158,7 @@ class PredictionTable:
 
 
 def _fields(schema: pa.Schema) -> list[Field]:
-    """Return a file's columns as a table has them. Raises SchemaError for those that no table has."""
+    """Return a file's columns as a table has them. Raises SchemaError for a column that no table has."""
     fields = []
     for column in schema:
         if set(column.name) & set(NOT_IN_TABLES):

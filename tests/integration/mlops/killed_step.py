@@ -43,7 +43,7 @@ if _IN_COMMIT:
     _commit = DeltaTable.create_write_transaction
 
     def _timed(*words: Any, **options: Any) -> None:
-        # The signal's own action ends the process, whatever the library's threads do.
+        # The signal's own action ends the process beside the library's threads.
         signal.setitimer(signal.ITIMER_REAL, int(_moment) / 1000)
         _commit(*words, **options)
 

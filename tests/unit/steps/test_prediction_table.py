@@ -124,7 +124,7 @@ def test_a_file_that_does_not_fit_changes_nothing(tmp_path: Path, columns: dict[
     assert DeltaTable(str(tmp_path)).version() == 1
 
 
-def test_a_table_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+def test_a_foreign_table_is_left_alone(tmp_path: Path) -> None:
     DeltaTable.create(str(tmp_path), _rows().schema, partition_by=["run"])
 
     with pytest.raises(SchemaError, match="the table there is partitioned by run, not date"):

@@ -295,7 +295,7 @@ class Ledger:
         return True
 
     def _discard(self, entry: Entry) -> None:
-        """Delete an output that another run's entry makes void: who reads the table's folder as files would see it."""
+        """Delete an output that another run's entry makes void: readers of the table's folder as files would see it."""
         with suppress(ResourceNotFoundError):
             self._files.get_directory_client(entry.output).delete_directory()
         with suppress(ResourceNotFoundError):
@@ -340,7 +340,7 @@ class Ledger:
 def prediction_table(blobs: ContainerClient, folder: str) -> Iterator[PredictionTable]:
     """Yield the table in a folder of a container, reached as the container's client is.
 
-    Raises AzureError for the table's own errors: callers treat them as those of storage.
+    Raises AzureError for the table's own errors: callers treat them like errors of storage.
     """
     from steps.prediction_table import PredictionTable, TableError  # not in each environment
 

@@ -95,7 +95,7 @@ class Scorer:
 
     @property
     def _is_trial(self) -> bool:
-        """Whether nobody reads the predictions. They are files: lifecycle rules delete them by their age."""
+        """Whether the predictions only try a version. They are files: lifecycle rules delete them by their age."""
         return self.attempt.startswith(SAMPLE)
 
     def expire(self, container: Container) -> None:

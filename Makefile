@@ -53,6 +53,9 @@ BEGIN = { variables="$$($(PYTHON_BIN) -m localcloud enter $(REGISTER) --shell 3 
 	3>&1 >&4 4>&-)"; } 4>&1; eval "$$variables"
 # The stack's outputs as of its last update, for `mlops up`: the state is the same for as long as nothing has changed.
 OUTPUTS = "$$LOCALCLOUD_HOME/outputs-$$STACK.json"
+# By way of a file of this command's own: another `make up` may read them, or write them too.
+WRITE_OUTPUTS = pulumi stack output --json --stack "$$STACK" >$(OUTPUTS).$$$$ && mv $(OUTPUTS).$$$$ $(OUTPUTS) \
+	|| { rm -f $(OUTPUTS).$$$$; exit 1; }
 # In two commands: a shell does not end at a substitution that failed inside of `eval`.
 ENTER := variables="$$($(PYTHON_BIN) -m localcloud env)"; eval "$$variables"
 
@@ -76,12 +79,11 @@ up: export POLICIES = $(POLICY)
 up: .venv/installed ## from clone to registered model on this machine: make up [PIPELINE=name] [DATA=my.csv] [PARAMS="alpha=0.3"] [PLUGINS=vendor] [FORCE=1]
 	@$(if $(DATA)$(PIPELINE)$(PARAMS),$(PYTHON_BIN) -m mlops check-data $(if $(DATA),--data "$$DATA"))
 	@$(BEGIN); \
-	if [ -z "$${unchanged:-}" ]; then rm -f $(OUTPUTS); \
+	if [ -z "$${unchanged:-}" ]; then \
 	$(SELECTED) || pulumi stack select "$$STACK" --create >/dev/null; \
 	python -m pipelines.up --mend localcloud.engine.stale_locks --stack "$$STACK" -- $(PULUMI_UP) || exit 1; \
-	python -m localcloud unchanged record $(READS) || true; fi; \
-	if [ ! -s $(OUTPUTS) ]; then \
-	pulumi stack output --json --stack "$$STACK" >$(OUTPUTS).new; mv $(OUTPUTS).new $(OUTPUTS); fi; \
+	$(WRITE_OUTPUTS); python -m localcloud unchanged record $(READS) || true; fi; \
+	if [ ! -s $(OUTPUTS) ]; then $(WRITE_OUTPUTS); fi; \
 	python -m mlops up --stack "$$STACK" --outputs $(OUTPUTS) $(if $(DATA),--data "$$DATA")
 
 run: ## train again; unchanged steps are reused, not with FORCE=1: make run [PIPELINE=name] [PARAMS="alpha=0.3"] [FORCE=1]

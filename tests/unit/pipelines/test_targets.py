@@ -237,6 +237,19 @@ def _assert_unchanged(recorded: Recorded, target: str, name: str, values: list[s
         assert not _TOUCHED.exists(), value
 
 
+def test_the_outputs_are_readable_while_another_up_updates_the_stack(recorded: Recorded) -> None:
+    outputs = recorded.folder / "outputs-local.json"
+    outputs.write_text("{}", encoding="utf-8")
+    for name, script in (("python", f'[ ! -s "{outputs}" ] || echo "$2" >>"$RECORD.readers"'), ("pulumi", "echo '{}'")):
+        (recorded.folder / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+
+    recorded.run("up")
+
+    readers = (recorded.folder / "record.readers").read_text(encoding="utf-8").split()
+    assert readers == ["pipelines.up", "localcloud", "mlops"]
+    assert [file.name for file in recorded.folder.glob("outputs-*")] == [outputs.name]
+
+
 def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:
     completed = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
 

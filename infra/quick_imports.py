@@ -19,15 +19,17 @@ import importlib.util
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from infra.quick_classes import PARTS, ClassesOnDemand, TextAnnotations
 
 _SDKS = ("pulumi_azure_native", "pulumi_databricks")
-_ENUMS = "_enums"
+_ENUMS, _INPUTS = "_enums", "_inputs"
+_EXPORTED = re.compile(r"^__all__ = \[.*?\]", re.MULTILINE | re.DOTALL)
 
 
 def start_fast() -> None:
@@ -81,7 +83,7 @@ class _Package(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("__"):
-            for module in dict.fromkeys((_module_of(name), _ENUMS)):
+            for module in _modules_of(name, self.__path__):
                 if importlib.util.find_spec(f"{self.__name__}.{module}") is None:
                     continue
                 imported = importlib.import_module(f"{self.__name__}.{module}")
@@ -92,13 +94,26 @@ class _Package(ModuleType):
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
 
-def _module_of(name: str) -> str:
-    """Return the module of a name: instance_pool for InstancePool, public_ip_address for PublicIPAddress.
+def _modules_of(name: str, folders: Sequence[str]) -> Iterator[str]:
+    """Yield the modules that may define a name, the likeliest first.
 
-    The classes of arguments are all in _inputs.
+    Arguments of a resource are beside it, as in ResourceGroupArgs; arguments of its parts are in _inputs. The last
+    modules are looked up in the files, which takes long.
     """
     if name.endswith(("Args", "ArgsDict")):
-        return "_inputs"
+        yield _INPUTS
+        yield _module_of(name.removesuffix("Dict").removesuffix("Args"))
+    else:
+        yield _module_of(name)
+    yield _ENUMS
+    for file in (file for folder in folders for file in sorted(Path(folder).glob("*.py"))):
+        exported = _EXPORTED.search(file.read_text(encoding="utf-8"))
+        if exported and f"'{name}'" in exported[0]:
+            yield file.stem
+
+
+def _module_of(name: str) -> str:
+    """Return the module of a name: instance_pool for InstancePool, public_ip_address for PublicIPAddress."""
     if name.startswith("get_") or not name[0].isupper():
         return name.removesuffix("_output")
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -73,6 +73,11 @@ assert storage.StorageAccount is StorageAccount and pulumi_databricks.InstancePo
 assert network.PublicIPAddress.__name__ == "PublicIPAddress" and network.SubnetArgs.__name__ == "SubnetArgs"
 assert storage.Kind.STORAGE_V2.value == "StorageV2"
 assert issubclass(pulumi_databricks.Alert, pulumi.CustomResource), "what the platform does not use is found too"
+from pulumi_azure_native import resources
+assert resources.ResourceGroupArgs(location="westeurope").location == "westeurope", "arguments of a resource"
+assert pulumi_databricks.InstancePoolArgs.__module__ == "pulumi_databricks.instance_pool"
+assert resources.GetResourceGroupResult.__module__ == "pulumi_azure_native.resources.get_resource_group"
+assert issubclass(resources.AwaitableGetResourceGroupResult, resources.GetResourceGroupResult)
 assert pulumi_databricks.alert.Alert is pulumi_databricks.Alert
 for missing in ("NoSuchThing", "no_such_module"):
     try:

@@ -118,8 +118,10 @@ BESIDE = $(BIN)/ruff check . && $(MAKE) --jobs=2 lint-beside tests-beside
 lint-beside:
 	@mkdir -p $(BUILD); code=0; $(MAKE) lint >$(BUILD)/lint.txt 2>&1 || code=$$?; cat $(BUILD)/lint.txt; exit $$code
 
+# In a fresh environment one process compiles what the workers import, which each of them would do otherwise.
 tests-beside:
-	@MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
+	@if [ ! -e .venv/compiled ]; then $(PYTHON_BIN) -m pytest --collect-only -q $${TESTS:-} >/dev/null && touch .venv/compiled; fi; \
+	MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
 test-nightly: tools .venv/development ## tests that make test leaves out, or one tier of them: make test-nightly [TIER=upgrade]
 	@$(PYTHON_BIN) -m pytest -m "$${TIER:-nightly or upgrade or rehearsal or models}" \

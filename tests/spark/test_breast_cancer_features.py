@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from pyspark.sql import SparkSession
 
 from mlops import specifications
@@ -13,6 +14,7 @@ from notebooks.lib.engineering import engineer
 PIPELINE = specifications.load("breast_cancer")
 
 
+@pytest.mark.nightly
 def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
     contract = PIPELINE.specification.data_contract.notebook_json(PIPELINE.specification.target)
 

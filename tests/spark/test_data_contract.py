@@ -226,8 +226,8 @@ def test_an_invalid_table_is_refused(spark: SparkSession, tmp_path: Path, text: 
     ("content", "kept"),
     [
         (b"\xef\xbb\xbf" + (HEADER + "\n1,2,3,Ulm,5\n2,2,3,Ulm,6\n").encode(), True),
-        ((HEADER + "\r\n1,2,3,Ulm,5\r\n2,2,3,Ulm,6\r\n").encode(), True),
-        ((HEADER + "\n1,2,3,K\xf6ln,5\n2,2,3,Ulm,6\n").encode("latin-1"), True),
+        pytest.param((HEADER + "\r\n1,2,3,Ulm,5\r\n2,2,3,Ulm,6\r\n").encode(), True, marks=pytest.mark.nightly),
+        pytest.param((HEADER + "\n1,2,3,K\xf6ln,5\n2,2,3,Ulm,6\n").encode("latin-1"), True, marks=pytest.mark.nightly),
         ((HEADER + "\n1,2\x00,3,Ulm,5\n2,2,3,Ulm,6\n").encode(), False),
     ],
     ids=["byte order mark", "CRLF", "latin-1", "NUL"],

@@ -75,13 +75,16 @@ def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession,
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ((HEADER, GOOD, GOOD.replace("59", "abc", 1)), "age has 1 value that is not a whole number"),
+        pytest.param(
+            (HEADER, GOOD, GOOD.replace("59", "abc", 1)), "age has 1 value that is not a whole number",
+            marks=pytest.mark.nightly,
+        ),
         ((HEADER.replace("bmi", "colour"), GOOD), "the column bmi is missing from the header"),
         ((HEADER + ",extra", GOOD + ",1"), "the column extra (number 12) is extra: the notebook reads no such column"),
         ((HEADER, GOOD + ",7"), "1 row has more or fewer values than there are columns"),
-        ((HEADER,), "there is not a single row"),
+        pytest.param((HEADER,), "there is not a single row", marks=pytest.mark.nightly),
     ],
-)
+)  # fmt: skip
 def test_bad_files_are_named_with_their_fault(
     spark: SparkSession, tmp_path: Path, lines: tuple[str, ...], message: str
 ) -> None:

@@ -50,6 +50,7 @@ def test_the_notebook_is_in_databricks_source_format() -> None:
     assert "# COMMAND ----------" in text
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("beside")
 def test_the_notebook_writes_to_its_output_and_exits_with_the_counts(spark: SparkSession, tmp_path: Path) -> None:
     output = (tmp_path / "out").as_uri()

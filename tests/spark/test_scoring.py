@@ -85,6 +85,7 @@ def test_every_row_is_kept_or_refused_with_its_reason(spark: SparkSession, tmp_p
     assert records[1] == "p3,59,2,fat,101,157,93.2,38,4,4.8598,87"
 
 
+@pytest.mark.nightly
 def test_columns_in_any_order_and_unused_columns_are_accepted(spark: SparkSession, tmp_path: Path) -> None:
     names = [*reversed(NEEDED), "note", "progression"]
     values = [*reversed(VALUES.split(",")), "any text", "not known"]
@@ -116,6 +117,7 @@ def test_a_file_that_is_at_fault_itself_is_refused(
         _prepare(spark, tmp_path, lines)
 
 
+@pytest.mark.nightly
 def test_a_bad_file_of_a_list_keeps_no_other_from_being_prepared(spark: SparkSession, tmp_path: Path) -> None:
     lines = {
         "good": [HEADER, f"p1,{VALUES}"], "bad": [HEADER.replace("bmi", "bim")], "also": [HEADER, f"p2,{VALUES}"],
@@ -159,10 +161,13 @@ def _failed(folder: Path) -> dict[str, Any]:
     ("features", "message"),
     [
         (lambda rows: rows.select("age", "bmi"), "they have to keep all columns"),
-        (lambda rows: rows.withColumn("x", F.col("progression")), "without the target progression"),
+        pytest.param(
+            lambda rows: rows.withColumn("x", F.col("progression")), "without the target progression",
+            marks=pytest.mark.nightly,
+        ),
         (lambda rows: rows.unionByName(rows), "of 1 rows 2 became features and 0 were refused"),
     ],
-)
+)  # fmt: skip
 def test_features_that_cannot_be_made_without_the_target_are_named(
     spark: SparkSession, tmp_path: Path, features: Callable[[DataFrame], DataFrame], message: str
 ) -> None:

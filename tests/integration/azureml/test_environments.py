@@ -221,6 +221,7 @@ def test_an_image_whose_packages_are_not_known_is_refused_and_a_base_image_has_n
     assert "No module named 'six'" in log_of(ml, name)
 
 
+@pytest.mark.nightly
 def test_a_feature_that_mlflow_skinny_lacks_fails_here_as_on_azure(ml: MlWorkspace, tmp_path: Path) -> None:
     """MLflow saves scikit-learn models by skops by default, and mlflow-skinny does not depend on it."""
     declared = job_environment.conda_file()

@@ -115,6 +115,7 @@ def test_states_and_keys_are_closed_to_other_addresses(
         assert [rule["value"].removesuffix("/32") for rule in acls["ipRules"]] == [client_address()]
 
 
+@pytest.mark.nightly
 def test_a_second_run_changes_nothing(checkout: Checkout, outputs: dict[str, Any]) -> None:
     before = checkout.settings.read_bytes()
     again = checkout.run("up")
@@ -291,6 +292,7 @@ def test_an_interrupted_bootstrap_continues(azure: AzureSession, cloud: Any, tmp
     assert ContainerClient(url, "state-bootstrap", credential=azure.credential).get_blob_client(_STATE).exists()
 
 
+@pytest.mark.nightly
 def test_a_taken_base_name_is_reported_before_the_state_is_moved(
     azure: AzureSession, cloud: Any, tmp_path: Path
 ) -> None:

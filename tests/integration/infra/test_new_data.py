@@ -113,6 +113,7 @@ def _project(folder: Path, environment: dict[str, str]) -> Project:
     return project
 
 
+@pytest.mark.nightly
 def test_files_that_come_together_start_one_training_on_the_newest(starting: Starting) -> None:
     for name in ("data/a.csv", "incoming/notes.txt", "incoming/breast_cancer/other.csv"):
         starting.leave(name)

@@ -67,6 +67,7 @@ def private(project: Project, base: str, agents: str) -> Iterator[str]:
     assert project.resources("priv") == []
 
 
+@pytest.mark.nightly
 def test_a_private_stack_changes_nothing_when_it_is_deployed_again(project: Project, private: str) -> None:
     preview = project.pulumi("preview", "--expect-no-changes", stack=private)
     assert preview.code == 0, preview.text
@@ -74,6 +75,7 @@ def test_a_private_stack_changes_nothing_when_it_is_deployed_again(project: Proj
     assert refresh.code == 0, refresh.text
 
 
+@pytest.mark.nightly
 def test_agents_reach_it_by_peering_and_by_its_names(private: str, base: str, azure: AzureSession, agents: str) -> None:
     group = f"{azure.subscription}/resourceGroups/rg-{base}-{private}/providers/Microsoft.Network"
     (own,) = azure.arm("GET", f"{group}/virtualNetworks", "2024-05-01").json()["value"]
@@ -180,6 +182,7 @@ def _deploy(azure: AzureSession, workspace: str, endpoint: str, compute: str) ->
     azure.put(f"{endpoint}/deployments/v-1", ML, body)
 
 
+@pytest.mark.nightly
 def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, base: str, azure: AzureSession) -> None:
     """Search for Azure's secrets by value, and for keys by their form.
 
@@ -204,6 +207,7 @@ def test_its_state_holds_no_secret_in_the_clear(project: Project, private: str, 
     assert insights["properties"]["AppId"] in exported, "what is no secret is there to be read"
 
 
+@pytest.mark.nightly
 def test_a_weakened_default_is_stopped_before_anything_changes(
     project: Project, private: str, base: str, azure: AzureSession
 ) -> None:

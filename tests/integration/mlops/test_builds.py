@@ -99,6 +99,7 @@ def test_the_agentless_job_runs_the_pipeline_that_the_step_before_it_published(s
     assert published["AMLPIPELINE_DATA_URI"].endswith(f"/{uploaded}")
 
 
+@pytest.mark.nightly
 def test_a_build_names_the_run_that_it_started(stack: Stack, tmp_path: Path) -> None:
     output = _mlops(stack, tmp_path, "run", "--azure-devops")
 

@@ -123,6 +123,7 @@ def test_a_promotion_is_taken_back_and_made_again(pair: Pair, tmp_path: Path) ->
     assert "rolled_back_at" not in pair.prod.models()["2"]
 
 
+@pytest.mark.nightly
 def test_a_version_that_prod_trained_itself_is_promoted_there_and_taken_back(pair: Pair, tmp_path: Path) -> None:
     """The code that serves has trained again after drift, on prod's own data."""
     pair.both("1", tmp_path)
@@ -216,6 +217,7 @@ def test_an_overtaken_promotion_uses_the_version_of_the_other(
     assert list(pair.prod.models()) == ["1"]
 
 
+@pytest.mark.nightly
 def test_prod_s_identity_uses_the_shared_model_and_cannot_read_staging(
     pair: Pair, cloud: Any, azure: AzureSession, tmp_path: Path
 ) -> None:
@@ -323,6 +325,7 @@ def test_a_rollback_to_a_deployment_of_another_commit_is_refused(pair: Pair, tmp
     assert pair.prod.default == "v-2"
 
 
+@pytest.mark.nightly
 def test_a_lineage_that_staging_did_not_test_is_refused_and_prod_is_untouched(pair: Pair, tmp_path: Path) -> None:
     pair.both("1", tmp_path)
     model = pair.staging.workspace.client.models.get(PIPELINE.model, "1")

@@ -91,8 +91,15 @@ def opened(browser: Browser, tmp_path: Path) -> Iterator[Any]:
     context.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 1200])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (400, "dark"),
+        (1200, "light"),
+        pytest.param(400, "light", marks=pytest.mark.nightly),
+        pytest.param(1200, "dark", marks=pytest.mark.nightly),
+    ],
+)
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_fits_and_is_readable_and_requests_nothing(opened: Any, name: str, width: int, scheme: str) -> None:
     page, caused = opened(name, width, scheme)

@@ -126,6 +126,7 @@ def model(stack: Stack, processes: forked_steps.Steps, cloud: Cloud, tmp_path: P
     return Model(stack, processes, {**os.environ, **cloud.environment, "PYTHONPATH": _PATHS}, tmp_path)
 
 
+@pytest.mark.nightly
 def test_breaches_in_a_row_start_one_training_on_new_data_and_the_next_after_the_period(model: Model) -> None:
     assert model.follow_up(["01"]) == "", "two in a row are asked for"
     assert model.follow_up(["01", "02"]) == (

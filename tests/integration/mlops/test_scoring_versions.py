@@ -75,6 +75,7 @@ def test_the_version_that_scores_follows_promotion_and_rollback(tested: Stack, p
     assert jobs.newest(prod.clients) is None
 
 
+@pytest.mark.nightly
 def test_a_promotion_whose_sample_is_not_scored_is_taken_back(tested: Stack, prod: Stack) -> None:
     prod.publish("1", "commit-1", keep_default=True)
     message = r"Version 1 of diabetes was promoted and did not score a sample, so that the promotion was taken back"

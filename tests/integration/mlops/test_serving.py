@@ -143,6 +143,7 @@ def test_versions_change_colours_and_go_back_by_traffic_alone(online: Serving) -
     assert online.traffic() == {first: 100, second: 0} and online.ask() == 1.0
 
 
+@pytest.mark.nightly
 def test_a_version_that_fails_gets_no_requests_and_is_deleted(online: Serving) -> None:
     first = online.register(1.0)
     online.serve()
@@ -189,14 +190,9 @@ def test_a_promotion_that_does_not_serve_is_taken_back(online: Serving) -> None:
 
 @pytest.mark.parametrize(
     "killed_at",
-    [
-        "gets 50 %",
-        *(
-            pytest.param(text, marks=pytest.mark.nightly)
-            for text in ("deploying version", "gets 100 %", "to go back to")
-        ),
-    ],
+    ["deploying version", "gets 50 %", "gets 100 %", "to go back to"],
 )
+@pytest.mark.nightly
 def test_a_killed_rollout_goes_on_and_loses_no_request(online: Serving, killed_at: str) -> None:
     online.register(1.0)
     online.serve()

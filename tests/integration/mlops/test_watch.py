@@ -96,6 +96,7 @@ def test_a_version_that_was_registered_without_profiles_is_not_comparable(scorin
     assert window.verdict == "not_comparable"
 
 
+@pytest.mark.nightly
 def test_labels_are_held_against_the_gate_once_and_unknown_keys_are_counted(scoring: Scoring) -> None:
     rows = rows_of(100, first=10_000)
     scoring.score_and_watch("labelled", rows)

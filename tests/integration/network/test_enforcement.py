@@ -74,6 +74,7 @@ def test_an_endpoint_for_another_sub_resource_opens_nothing(azure: AzureSession,
     assert _refused(client) == "AuthorizationFailure"
 
 
+@pytest.mark.nightly
 def test_a_connection_that_waits_for_approval_opens_nothing_yet(azure: AzureSession, group: str) -> None:
     account = make_account(azure, group, **_CLOSED)
     client = _blobs(azure, account)
@@ -187,6 +188,7 @@ def _challenged(host: str) -> tuple[int, str, str]:
     return answer.status_code, error["code"], error["message"]
 
 
+@pytest.mark.nightly
 def test_a_closed_registry_answers_only_at_its_private_endpoint(azure: AzureSession, group: str) -> None:
     response = _registry(azure, group, "Premium", publicNetworkAccess="Disabled")
     azure.finish(response)
@@ -235,6 +237,7 @@ def test_a_registry_below_premium_has_no_firewall(
     assert (status, error_code) == (400, code) and "is not supported for the SKU Standard" in message
 
 
+@pytest.mark.nightly
 def test_a_closed_databricks_workspace_is_a_private_link_error_to_its_client(azure: AzureSession, group: str) -> None:
     id_ = f"{group}/providers/Microsoft.Databricks/workspaces/{unique('dbw-')}"
     body = {
@@ -294,6 +297,7 @@ def _clients(azure: AzureSession, workspace: str) -> Any:
     )
 
 
+@pytest.mark.nightly
 def test_a_closed_azure_ml_workspace_answers_only_at_its_private_endpoint(azure: AzureSession, group: str) -> None:
     vault, _ = _vault(azure, group)
     id_ = f"{group}/providers/Microsoft.MachineLearningServices/workspaces/{unique('aml-')}"

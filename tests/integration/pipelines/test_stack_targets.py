@@ -134,6 +134,7 @@ def test_values_that_azure_fills_in_are_no_drift_and_manual_values_are(project: 
     assert "Drift: azure-native:storage:BlobServiceProperties blobs: cors" in report
 
 
+@pytest.mark.nightly
 def test_an_impossible_comparison_names_its_reason(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     (project.folder / "__main__.py").write_text("raise RuntimeError('no such program')", encoding="utf-8")
 
@@ -144,6 +145,7 @@ def test_an_impossible_comparison_names_its_reason(project: Project, monkeypatch
     assert _work_item(project, monkeypatch) == "The drift check of stack dev failed"
 
 
+@pytest.mark.nightly
 def test_a_second_pipeline_gets_the_lock_holder_s_name_and_changes_nothing(project: Project) -> None:
     waits = project.folder / "wait"
     waits.touch()

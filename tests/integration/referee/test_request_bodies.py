@@ -88,8 +88,10 @@ def requests_(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
             project.settings(stack, _settings(stack, base))
             init = project.pulumi("stack", "init", stack=stack)
             assert init.code == 0, init.text
-            up = project.up(stack)
+            up = project.up(stack, rules=stack)
             assert up.code == 0, up.text
+            again = project.pulumi("preview", "--expect-no-changes", stack=stack)
+            assert again.code == 0, again.text
         yield [
             Request(entry["method"], entry["host"].partition(":")[0], entry["path"], entry["body"], entry["status"])
             for entry in map(json.loads, file.read_text(encoding="utf-8").splitlines())

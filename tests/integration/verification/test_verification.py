@@ -97,6 +97,7 @@ def test_answers_are_judged_and_changes_are_reverted(stack: Stack, azure: AzureS
     assert answers["identity-datastore"]["basis"].startswith("Azure/bicep-types-az#2468")
 
 
+@pytest.mark.nightly
 def test_a_contradicted_belief_fails_the_verification_and_is_recorded(
     stack: Stack, azure: AzureSession, tmp_path: Path
 ) -> None:
@@ -128,6 +129,7 @@ def test_prod_and_locked_stacks_are_not_changed(stack: Stack, azure: AzureSessio
     assert "--allow-changes asks it" in verification.answers()["budget-update"]["text"]
 
 
+@pytest.mark.nightly
 def test_the_newest_answers_of_other_platforms_are_shown_beside_these(stack: Stack, tmp_path: Path) -> None:
     parity = tmp_path / "parity"
     parity.mkdir()

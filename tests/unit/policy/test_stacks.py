@@ -51,10 +51,25 @@ def test_prod_s_rules_report_settings_that_are_permitted_in_dev() -> None:
     ("weakened", "rule", "text"),
     [
         ({"protection": '{"lock": false, "protect": true}'}, "data-protected", "Set protection.lock to true"),
-        ({"protection": '{"lock": true, "protect": false}'}, "data-protected", "Set protection.protect to true"),
-        ({"network": NETWORKS["public"]}, "network-profile", "Set network.profile to private"),
+        pytest.param(
+            {"protection": '{"lock": true, "protect": false}'},
+            "data-protected",
+            "Set protection.protect to true",
+            marks=pytest.mark.nightly,
+        ),
+        pytest.param(
+            {"network": NETWORKS["public"]},
+            "network-profile",
+            "Set network.profile to private",
+            marks=pytest.mark.nightly,
+        ),
         ({"network": NETWORKS["restricted"]}, "network-profile", "Set network.profile to private"),
-        ({"key_vault": '{"purge_protection": false}'}, "key-vault-purge-protection", "key_vault.purge_protection"),
+        pytest.param(
+            {"key_vault": '{"purge_protection": false}'},
+            "key-vault-purge-protection",
+            "key_vault.purge_protection",
+            marks=pytest.mark.nightly,
+        ),
         ({"budget": '{"monthly_amount": 0}'}, "budget", "Set budget.monthly_amount"),
         ({"databricks": '{"pool_idle_minutes": 61}'}, "databricks-pool-ends", "at most 60: it is 61"),
     ],

@@ -130,6 +130,7 @@ def test_the_server_s_own_address_shows_the_first_workspace_or_any_by_name(
     assert len(holders) == 1, f"one of {names} holds the experiment"
 
 
+@pytest.mark.nightly
 def test_workspaces_do_not_see_each_other_s_runs_models_or_artifacts(
     ml: MlWorkspace, azure: AzureSession, tracking: mlflow.MlflowClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

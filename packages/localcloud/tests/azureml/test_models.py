@@ -64,6 +64,7 @@ def test_a_model_that_a_job_registered_shows_its_version_job_path_and_flavors(
     assert name in {model.name for model in ml.client.models.list()}
 
 
+@pytest.mark.nightly
 def test_it_is_downloaded_and_is_an_input_of_other_jobs(
     ml: MlWorkspace, trained: tuple[str, str], tmp_path: Path
 ) -> None:

@@ -71,6 +71,7 @@ def _fails(ml: MlWorkspace, deployment: ManagedOnlineDeployment) -> tuple[str, s
     return str(failed.value.error.code), str(failed.value.message)
 
 
+@pytest.mark.nightly
 def test_a_model_without_azure_s_monitoring_package_crashes_as_on_azure(
     ml: MlWorkspace, empty: Callable[..., str], tmp_path: Path
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_user_assigned_identity_needs_its_roles(ml: MlWorkspace, empty: Callab
     assert "Endpoint identity does not have pull permission on the registry" in message
 
 
+@pytest.mark.nightly
 def test_a_failed_update_leaves_the_running_server_alone(
     ml: MlWorkspace, cloud: Cloud, model: str, tmp_path: Path
 ) -> None:

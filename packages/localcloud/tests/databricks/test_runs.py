@@ -228,6 +228,7 @@ def test_a_notebook_runs_and_its_failure_is_its_own(
     assert time.monotonic() - started < 120
 
 
+@pytest.mark.nightly
 def test_a_running_notebook_is_cancelled_or_timed_out_and_leaves_no_process(
     admin: WorkspaceClient, notebooks: str, policy: str, pool: str
 ) -> None:

@@ -178,6 +178,7 @@ def observed(
     return {**json.loads(output.notebook_output.result), "token": (folder / "token").read_text()}
 
 
+@pytest.mark.nightly
 def test_a_notebook_has_the_runtime_s_packages_and_none_of_the_checkout_s(observed: dict[str, Any]) -> None:
     assert observed["versions"] == {
         "python": "3.12", "pandas": "2.2.3", "numpy": "2.1.3", "scikit-learn": "1.6.1", "pyarrow": "19.0.1",
@@ -185,10 +186,12 @@ def test_a_notebook_has_the_runtime_s_packages_and_none_of_the_checkout_s(observ
     assert observed["importable"] == []
 
 
+@pytest.mark.nightly
 def test_delta_lake_is_the_default_format_by_path(observed: dict[str, Any]) -> None:
     assert observed["delta"] == {"log": True, "rows": 5, "before": 3, "view": 3, "on a worker": "2.2.3"}
 
 
+@pytest.mark.nightly
 def test_no_output_of_a_notebook_is_lost_silently(observed: dict[str, Any]) -> None:
     for way, error in observed["lost"].items():
         if way == "no scheme":
@@ -198,6 +201,7 @@ def test_no_output_of_a_notebook_is_lost_silently(observed: dict[str, Any]) -> N
             assert "abfss://" in error, (way, error)
 
 
+@pytest.mark.nightly
 def test_databricks_sdk_signs_in_as_the_run_s_identity_while_the_run_lasts(
     client: WorkspaceClient, observed: dict[str, Any]
 ) -> None:
@@ -208,6 +212,7 @@ def test_databricks_sdk_signs_in_as_the_run_s_identity_while_the_run_lasts(
         WorkspaceClient(host=client.config.host, token=observed["token"], auth_type="pat").current_user.me()
 
 
+@pytest.mark.nightly
 def test_the_driver_has_harmless_variables_only(observed: dict[str, Any]) -> None:
     assert set(observed["variables"]) <= HARMLESS
 

@@ -97,6 +97,7 @@ def test_a_cluster_has_no_identity_of_its_own_for_storage(azure: AzureSession, l
     assert NO_KEY in outcome.error, "a cluster without an access mode has no Unity Catalog"
 
 
+@pytest.mark.nightly
 def test_grants_on_locations_open_their_locations(azure: AzureSession, lakehouse: Lakehouse) -> None:
     lakehouse.open_for_connector()
     source, target = lakehouse.locate("in"), lakehouse.locate("out", READ, WRITE)
@@ -217,6 +218,7 @@ def test_a_dedicated_cluster_is_for_its_own_identity(lakehouse: Lakehouse) -> No
     assert lakehouse.run("dbutils.notebook.exit('in')", single_user_name=lakehouse.client_id).value == "in"
 
 
+@pytest.mark.nightly
 def test_a_token_for_another_service_does_not_open_the_workspace(azure: AzureSession, lakehouse: Lakehouse) -> None:
     token = azure.credential.get_token("https://management.azure.com/.default").token
     with pytest.raises(Exception, match="Invalid access token") as caught:

@@ -90,6 +90,7 @@ def test_commands_on_a_home_that_was_never_started_fail(fresh: Cloud) -> None:
     assert (stop.returncode, stop.stdout) == (0, "localcloud does not run.\n")
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of an idle gateway")
 def test_two_starts_at_once_make_one_localcloud_and_a_killed_one_is_replaced(own: Cloud) -> None:
     with ThreadPoolExecutor(2) as pool:

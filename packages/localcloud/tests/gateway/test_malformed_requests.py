@@ -151,7 +151,7 @@ def _object_id(client: _Client) -> str:
     return str(claims["oid"])
 
 
-@pytest.mark.parametrize("count", [1000, pytest.param(5000, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("count", [600, pytest.param(5000, marks=pytest.mark.nightly)])
 def test_no_request_fails_localcloud(
     client: _Client, places: Places, tmp_path_factory: pytest.TempPathFactory, count: int
 ) -> None:
@@ -170,7 +170,7 @@ def test_no_request_fails_localcloud(
             line = f"{status} {operation.method} https://{operation.host}{request.url[:300]} {dict(request.headers)}"
             failures.append(f"{line[:600]} {request.body[:300]!r}: {answer[:500]!r}")
     assert not failures, "\n".join([f"{len(failures)} of {count}, {dict(statuses)}", *failures])
-    assert statuses[200] > 20, "some of them are good enough"
+    assert statuses[200] > count / 100, "some of them are good enough"
     assert statuses[400] > count / 10, statuses
 
 

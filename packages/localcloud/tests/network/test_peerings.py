@@ -108,6 +108,7 @@ def test_a_network_that_is_put_again_keeps_its_peerings(azure: AzureSession, gro
         assert f"virtualNetworkPeerings in the body of {network}: peer differs, put the peering itself" in message
 
 
+@pytest.mark.nightly
 def test_agents_in_another_network_reach_an_account_by_peering_and_by_a_link_of_the_zone(
     azure: AzureSession, cloud: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

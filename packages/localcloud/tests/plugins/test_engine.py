@@ -106,6 +106,7 @@ def stack(azure: AzureSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     assert azure.arm("GET", f"{azure.subscription}/resourceGroups/{stack.settings['group']}", "2024-03-01").ok is False
 
 
+@pytest.mark.nightly
 def test_a_program_is_created_updated_and_destroyed(stack: Stack, azure: AzureSession) -> None:
     """One test, because each step starts where the one before ended."""
     assert set(stack.steps().values()) == {"create"}, "a preview with nothing there yet, the host unknown"
@@ -133,6 +134,7 @@ def test_a_program_is_created_updated_and_destroyed(stack: Stack, azure: AzureSe
     assert azure.arm("GET", identity, "2023-01-31").json()["tags"] == {"team": "two"}
 
 
+@pytest.mark.nightly
 def test_a_refused_resource_is_named_with_a_failing_exit_code(stack: Stack) -> None:
     kept = stack.settings["account"]
     stack.set(account="Not_A_Name")
@@ -145,6 +147,7 @@ def test_a_refused_resource_is_named_with_a_failing_exit_code(stack: Stack) -> N
     stack.pulumi("up", "--yes", "--skip-preview")
 
 
+@pytest.mark.nightly
 def test_an_existing_resource_is_imported(stack: Stack, azure: AzureSession) -> None:
     group = f"{azure.subscription}/resourceGroups/{stack.settings['group']}"
     id_ = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-elsewhere"

@@ -176,6 +176,7 @@ def test_a_forked_plugin_ends_when_its_engine_is_killed(home: Path) -> None:
     wait_until(lambda: not process.is_running(), "the plugin outlives its engine")
 
 
+@pytest.mark.nightly
 def test_an_interrupt_lets_a_request_that_is_under_way_go_on(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(SECONDS)
@@ -219,6 +220,7 @@ def test_a_host_that_was_killed_is_replaced(home: Path) -> None:
     assert (first.stop(), second.stop()) == (0, 0), "a plugin goes on without its host"
 
 
+@pytest.mark.nightly
 def test_a_host_whose_code_has_changed_is_replaced(home: Path, tmp_path: Path) -> None:
     code = tmp_path / "code"
     source = Path(localcloud.__file__).parent
@@ -239,6 +241,7 @@ def test_a_host_whose_code_has_changed_is_replaced(home: Path, tmp_path: Path) -
     assert [plugin.stop() for plugin in (first, again, second)] == [0, 0, 0]
 
 
+@pytest.mark.nightly
 def test_a_host_exits_on_request_and_when_its_folder_is_gone(home: Path) -> None:
     first = Started(plugin_file(home))
     host = forked(first).ppid()

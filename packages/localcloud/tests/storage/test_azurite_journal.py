@@ -112,6 +112,7 @@ def test_every_kind_of_change_survives_a_kill(azurite: Azurite) -> None:
     assert content(again) == {}, "no blob of the deleted container comes back"
 
 
+@pytest.mark.nightly
 @pytest.mark.fault_kind("kill of Azurite right after answers")
 def test_acknowledged_writes_survive_kills_at_any_moment(azurite: Azurite) -> None:
     azurite.client().create_container("data")

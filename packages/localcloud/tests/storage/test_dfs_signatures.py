@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -25,7 +26,7 @@ from localcloud.storage import delegation_keys
 from localcloud.storage.addresses import Target
 from localcloud.storage.dfs import signature
 from localcloud.storage.dfs.needs import Operation
-from localcloud.testing.azure_session import AzureSession
+from localcloud.testing.azure_session import AzureSession, resource_group
 from localcloud.testing.lake import Lake, make_lake, refusal
 
 FORBIDDEN, FAILED = (403, "AuthorizationPermissionMismatch"), (403, "AuthenticationFailed")
@@ -34,6 +35,17 @@ ALL = DirectorySasPermissions(read=True, add=True, create=True, write=True, dele
 
 @pytest.fixture
 def lake(azure: AzureSession, group: str) -> Lake:
+    return _lake_with_files(azure, group)
+
+
+@pytest.fixture(scope="module")
+def unchanged(azure: AzureSession) -> Iterator[Lake]:
+    """Yield a lake for requests that are refused."""
+    with resource_group(azure) as group:
+        yield _lake_with_files(azure, group)
+
+
+def _lake_with_files(azure: AzureSession, group: str) -> Lake:
     """Return a lake with the files open/deep/a, open.b and shut/a."""
     lake = make_lake(azure, group)
     for path in ("open/deep/a", "open.b", "shut/a"):
@@ -76,11 +88,14 @@ def test_a_directory_s_sas_opens_the_directory_and_its_content(lake: Lake) -> No
         "open/./deep/a", "Open/deep/a",
     ],
 )  # fmt: skip
-def test_a_directory_s_sas_opens_nothing_beside_the_directory(lake: Lake, path: str) -> None:
-    sas = directory_sas(lake, "open")
-    request = requests.Request("GET", f"{lake.url}/data/").prepare()
+def test_a_directory_s_sas_opens_nothing_beside_the_directory(unchanged: Lake, path: str) -> None:
+    sas = directory_sas(unchanged, "open")
+    request = requests.Request("GET", f"{unchanged.url}/data/").prepare()
     for method, more in (("GET", ""), ("HEAD", ""), ("PUT", "resource=file&"), ("DELETE", "recursive=true&")):
-        request.method, request.url = method, f"{lake.url}/data/{path}?{more}{sas}"  # clients would resolve the dots
+        request.method, request.url = (
+            method,
+            f"{unchanged.url}/data/{path}?{more}{sas}",
+        )  # clients resolve dots
         with requests.Session() as session:
             answer = session.send(request, timeout=60, proxies=session.merge_environment_settings(
                 request.url, {}, None, None, None)["proxies"], verify=session.merge_environment_settings(

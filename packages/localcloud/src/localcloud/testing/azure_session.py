@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,13 @@ def azure(cloud: Any) -> Iterator[AzureSession]:
 @pytest.fixture
 def group(azure: AzureSession) -> Iterator[str]:
     """Return the id of a resource group of the test's own; delete it afterwards with its content."""
+    with resource_group(azure) as id_:
+        yield id_
+
+
+@contextmanager
+def resource_group(azure: AzureSession) -> Iterator[str]:
+    """Create a resource group and yield its id; delete it afterwards with its content."""
     id_ = f"{azure.subscription}/resourceGroups/rg-{uuid.uuid4().hex[:10]}"
     azure.put(id_, "2024-03-01", {"location": "westeurope"})
     yield id_

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from localcloud.core.errors import LocalcloudError
 from localcloud.core.settings import Settings
-from localcloud.engine import pulumi_home, vendor_plugins
+from localcloud.engine import pulumi_home, toolchain, vendor_plugins
+from localcloud.engine.places import pulumi_home_of
+from localcloud.engine.toolchain import Toolchain
 
 VERSION = importlib.metadata.version("pulumi-databricks")
 PROGRAM = "pulumi-resource-databricks"
@@ -88,3 +90,25 @@ def test_another_choice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOCALCLOUD_PLUGINS", "both")
     with pytest.raises(LocalcloudError, match=r"LOCALCLOUD_PLUGINS is 'both': give own or vendor\."):
         vendor_plugins.choice()
+
+
+@pytest.mark.parametrize("before", ["", "pulumi"], ids=["no PULUMI_HOME", "PULUMI_HOME"])
+def test_the_tools_stay_the_same_in_the_shell_that_got_our_variables(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    """`localcloud env` sets PULUMI_HOME to our own, and a `make up` in one process reads the tools again after it."""
+    if before:
+        monkeypatch.setenv("PULUMI_HOME", str(tmp_path / before))
+    own = pulumi_home_of(settings)
+    own.mkdir(parents=True)
+    tools = Toolchain(
+        pulumi=tmp_path, java_home=tmp_path, node=tmp_path, azurite_blob=[], abfs_jars=[], delta_jars=[],
+        python=tmp_path, notebook_python=tmp_path, pulumi_home=own, path_entries=[own / "bin"], origins={},
+    )  # fmt: skip
+    toolchain.write_stamp(settings, tools, [])
+
+    monkeypatch.setenv("PULUMI_HOME", str(own))
+    assert toolchain.find(settings) == tools
+
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "another"))
+    assert toolchain.find(settings) is None

@@ -51,15 +51,18 @@ def find(settings: Settings) -> Toolchain | None:
         stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
         known = _from_json(stamp["toolchain"])
         same = all(_mtime(file) == time for file, time in stamp["files"].items())
-        return known if same and stamp["signature"] == _signature(known.java_home) else None
+        signature = _signature(known.java_home, _vendor_home(settings, stamp["vendor_home"]))
+        return known if same and stamp["signature"] == signature else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no stamp, or one of another version of this module
 
 
 def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:
     """Let `find` answer with this toolchain for as long as none of `files` changes."""
+    vendor_home = _vendor_home(settings)
     stamp = {
-        "signature": _signature(toolchain.java_home),
+        "signature": _signature(toolchain.java_home, vendor_home),
+        "vendor_home": vendor_home,
         "files": {str(file): _mtime(file) for file in files},
         "toolchain": _to_json(toolchain),
     }
@@ -69,7 +72,13 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
     fresh.replace(home / _STAMP)
 
 
-def _signature(java_home: Path) -> str:
+def _vendor_home(settings: Settings, recorded: str = "") -> str:
+    """Return the PULUMI_HOME with the vendors' plugins; `recorded` where `localcloud env` has replaced it by ours."""
+    value = os.environ.get("PULUMI_HOME", "")
+    return recorded if value and Path(value).resolve() == pulumi_home_of(settings).resolve() else value
+
+
+def _signature(java_home: Path, vendor_home: str) -> str:
     """Return a hash of everything that the choice of a tool depends on.
 
     A JAVA_HOME with the chosen Java changes nothing: `localcloud env` sets it.
@@ -92,7 +101,7 @@ def _signature(java_home: Path) -> str:
     ]
     parts = [machine_path(), "" if java == str(java_home) else java, sys.executable, str(ENGINE)]
     if vendor_plugins.choice() == "vendor":
-        parts += ["vendor", os.environ.get("PULUMI_HOME", "")]
+        parts += ["vendor", vendor_home]
     parts += [f"{file}:{_mtime(file)}" for file in pins]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from databricks.sdk import WorkspaceClient
@@ -154,6 +154,8 @@ def test_grants_are_exactly_the_declared_ones(stage: Stage, catalog: tuple[Resou
     assert read_inputs == inputs and refreshed is not None
     turned, _ = stage.plugin.check(GRANTS, {**arguments, "grants": arguments["grants"][::-1]})
     assert stage.plugin.diff(GRANTS, refreshed, turned).changes == NO_CHANGE, "grants have no order"
+    as_declared = replace(resource, inputs={**arguments, "__defaults": []})
+    assert stage.plugin.diff(GRANTS, as_declared, turned).changes == NO_CHANGE, "the vendor's plugin keeps their order"
     others = [uc.PermissionsChange(add=[uc.Privilege.SELECT], principal=me)]
     stage.client.grants.update("catalog", catalog[0].id, changes=others)
     _, drifted = stage.plugin.read(GRANTS, resource.id, resource)

@@ -71,7 +71,7 @@ class Databricks:
     def diff(self, request: DiffRequest) -> DiffResponse:
         kind, old = _kind(request.type), request.old_state
         before = old.get(INPUTS)
-        before = _declared(before) if isinstance(before, dict) else old
+        before = kind.comparable(_declared(before) if isinstance(before, dict) else old)
 
         def replaces(path: str) -> bool:
             return path.split(".", 1)[0].split("[", 1)[0] in kind.replaces

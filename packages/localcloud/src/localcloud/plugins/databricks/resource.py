@@ -35,6 +35,10 @@ class Resource:
         """Return the inputs in their stored form. Raises PluginError for wrong inputs."""
         return inputs
 
+    def comparable(self, inputs: Plain) -> Plain:
+        """Return inputs of a state, which another plugin may have written, in the form of `completed`."""
+        return inputs
+
     def imported(self, state: Plain) -> Plain:
         """Return the inputs of a resource that the program did not make."""
         return dict(state)

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +199,11 @@ class Platform:
         assert exported.code == 0, exported.text
         deployment: dict[str, Any] = json.loads(exported.text[exported.text.index("{") :])["deployment"]
         return deployment
+
+    def has(self, pattern: str) -> bool:
+        """Return whether the state has a resource whose id matches a pattern of fnmatch. Parts of it do not count."""
+        ids = (str(resource.get("id")) for resource in self.state().get("resources") or [])
+        return any(fnmatch(id_, pattern) and id_.count("/") == 8 + 2 * pattern.count("computes") for id_ in ids)
 
     def check_whole(self) -> None:
         """Assert that the stack equals its program, in state and in Azure, without anything else."""

@@ -35,6 +35,8 @@ def test_an_operation_that_fails_is_named_and_made_again(platform: Platform, tri
         ("destroy", "DELETE", ["*"] * 3),
     ):
         for path in paths:
+            if verb == "up" and platform.has(path):
+                continue  # made by an earlier update before its other operation failed
             rule = {"path": path, "operation": True, "method": method, "count": 1, "code": "OutOfCapacity"}
             with platform.faults(rule):
                 update = platform.update(verb)

@@ -27,7 +27,8 @@ __all__ = ["step"]
     "interval", [pytest.param(13, id="some moments"), pytest.param(1, id="any moment", marks=pytest.mark.nightly)]
 )
 def test_the_next_run_completes_the_work_of_a_step_killed_at_a_request(step: Step, interval: int) -> None:
-    whole = step.run("whole", "run-whole")
+    # Both parameters run on one step in `make faults`.
+    whole = step.run(f"whole-{interval}", f"run-whole-{interval}")
     assert whole.returncode == 0, whole.stderr
     assert "3 rows read, 2 scored, 1 refused" in whole.stdout
     requests = int(step.requests.read_text())
@@ -35,7 +36,7 @@ def test_the_next_run_completes_the_work_of_a_step_killed_at_a_request(step: Ste
 
     moments = [f"{number}:{when}" for number in range(1, requests + 1) for when in ("before", "after")]
     for moment in moments[::interval]:
-        file = f"file-{moment.replace(':', '-')}"
+        file = f"file-{interval}-{moment.replace(':', '-')}"
         killed = step.run(file, f"{file}-first", kill_at=moment)
         assert killed.returncode == -9, (moment, killed.stderr)
         before = step.ledger.read(file, FIRST)

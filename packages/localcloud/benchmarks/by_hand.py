@@ -30,6 +30,7 @@ def spark_session(scratch: Path) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
+    os.environ["PYSPARK_PYTHON"] = sys.executable  # workers of a UDF need its packages
     os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
     os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
     options: dict[str, bool | float | int | str | None] = {

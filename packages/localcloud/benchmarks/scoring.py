@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ import psutil
 from packages.localcloud.benchmarks.by_hand import engineered_by_hand, spark_session, trained_by_hand
 from packages.localcloud.benchmarks.engineering import write_rows
 from packages.localcloud.benchmarks.pairs import Comparison, seconds
-from packages.localcloud.benchmarks.shell import ROOT, CommandFailed, run, shell_environment
+from packages.localcloud.benchmarks.shell import CommandFailed, run, shell_environment
 
 _STEPS = ("prepare", "score")
 _COMPLETED = re.compile(r"^step (\w+) Completed after ([\d.]+) s", re.MULTILINE)
@@ -88,14 +87,10 @@ def _scored_by_hand(spark: Any, folder: Path, data: Path) -> None:
 
 
 def _scoring_seconds(data: Path, env: dict[str, str]) -> float:
-    words = [sys.executable, "-m", "mlops", "score", "--stack", "local", "--again", str(data)]
-    completed = subprocess.run(
-        words, cwd=ROOT, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, check=False,
-    )  # fmt: skip
-    took = {name: float(duration) for name, duration in _COMPLETED.findall(completed.stdout)}
-    if completed.returncode or not took.keys() >= set(_STEPS):
-        raise CommandFailed(f"{' '.join(words)} ended with {completed.returncode}:\n{completed.stdout}")
+    text = run(sys.executable, "-m", "mlops", "score", "--stack", "local", "--again", str(data), env=env)
+    took = {name: float(duration) for name, duration in _COMPLETED.findall(text)}
+    if not took.keys() >= set(_STEPS):
+        raise CommandFailed(f"the scoring ended without the steps {' and '.join(_STEPS)}:\n{text}")
     return sum(took[step] for step in _STEPS)
 
 

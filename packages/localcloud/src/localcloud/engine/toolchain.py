@@ -13,15 +13,12 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from localcloud.core.settings import Settings
 from localcloud.engine import vendor_plugins
 from localcloud.engine.places import machine_path, pulumi_home_of
 from localcloud.engine.versions import ENGINE, NOTEBOOK_RUNTIME
-
-if TYPE_CHECKING:
-    pass
 
 _STAMP = "toolchain.json"
 

@@ -48,7 +48,7 @@ def find(settings: Settings) -> Toolchain | None:
         stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
         known = _from_json(stamp["toolchain"])
         same = all(_mtime(file) == time for file, time in stamp["files"].items())
-        signature = _signature(known.java_home, _vendor_home(settings, stamp["vendor_home"]))
+        signature = _signature(known.java_home, vendor_plugins.user_home(settings, stamp["vendor_home"]))
         return known if same and stamp["signature"] == signature else None
     except (OSError, ValueError, KeyError, TypeError):
         return None  # no stamp, or one of another version of this module
@@ -56,7 +56,7 @@ def find(settings: Settings) -> Toolchain | None:
 
 def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:
     """Let `find` answer with this toolchain for as long as none of `files` changes."""
-    vendor_home = _vendor_home(settings)
+    vendor_home = vendor_plugins.user_home(settings)
     stamp = {
         "signature": _signature(toolchain.java_home, vendor_home),
         "vendor_home": vendor_home,
@@ -67,12 +67,6 @@ def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path])
     fresh = home / f"{_STAMP}.{os.getpid()}"
     fresh.write_text(json.dumps(stamp, indent=1))
     fresh.replace(home / _STAMP)
-
-
-def _vendor_home(settings: Settings, recorded: str = "") -> str:
-    """Return the PULUMI_HOME with the vendors' plugins; `recorded` where `localcloud env` has replaced it by ours."""
-    value = os.environ.get("PULUMI_HOME", "")
-    return recorded if value and Path(value).resolve() == pulumi_home_of(settings).resolve() else value
 
 
 def _signature(java_home: Path, vendor_home: str) -> str:

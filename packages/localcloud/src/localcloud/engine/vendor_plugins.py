@@ -48,10 +48,17 @@ def find(settings: Settings, versions: Mapping[str, str]) -> dict[str, Path]:
     return plugins
 
 
+def user_home(settings: Settings, recorded: str = "") -> str:
+    """Return the user's PULUMI_HOME, "" if there is none.
+
+    `recorded` is it where `localcloud env` has replaced it by ours, which holds our launchers.
+    """
+    value = os.environ.get("PULUMI_HOME", "")
+    return recorded if value and Path(value).resolve() == pulumi_home_of(settings).resolve() else value
+
+
 def _plugin_homes(settings: Settings) -> list[Path]:
-    """Return the folders of the user's plugins. PULUMI_HOME of `localcloud env` is ours, and holds our launchers."""
-    homes = [Path.home() / ".pulumi"]
-    if value := os.environ.get("PULUMI_HOME"):
-        homes.insert(0, Path(value))
-    own = pulumi_home_of(settings).resolve()
-    return [home / "plugins" for home in dict.fromkeys(homes) if home.resolve() != own]
+    """Return the folders of the user's plugins."""
+    value = user_home(settings)
+    homes = [Path(value)] if value else []
+    return [home / "plugins" for home in dict.fromkeys([*homes, Path.home() / ".pulumi"])]

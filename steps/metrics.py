@@ -42,7 +42,19 @@ class BuiltIn:
 
     task: Task
     direction: Direction
-    compute: Callable[[Predictions], float]
+    function: Callable[[Predictions], float]
+
+    def compute(self, predictions: Predictions) -> float:
+        """Return the metric. Raises NotComputableError where these rows or this model do not allow it."""
+        try:
+            return self.function(predictions)
+        except (TypeError, ValueError) as error:
+            # The library's own text may have values of the data, and be of many lines.
+            if self.task == "regression":
+                reason = "the target or the predictions have values that are no finite numbers"
+            else:
+                reason = "the classes that the model predicts are not those of the rows"
+            raise NotComputableError(reason) from error
 
 
 class NotComputableError(Exception):

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Field, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.schema import PrimitiveType
@@ -59,6 +60,48 @@ class PredictionFile:
     rows: int
     day: str
     modified: datetime
+
+
+class Snapshot:
+    """The rows of a table at one moment."""
+
+    def __init__(self, uri: str, table: DeltaTable) -> None:
+        self._uri = uri
+        self._table = table
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the table's columns."""
+        return [field.name for field in self._table.schema().fields]
+
+    def rows(self, path: str, run: str, input_file: str, columns: Sequence[str]) -> pa.Table | None:
+        """Return the rows of an added file that are still in the table, in any file; None when storage lost their file.
+
+        `path` is the added file's, relative to the table. `OPTIMIZE` puts its rows into other files, where `run` and
+        `input_file` tell them from others.
+        """
+        day = path.partition("/")[0].removeprefix(f"{_PARTITION}=")
+        try:
+            dataset = self._table.to_pyarrow_dataset(partitions=[(_PARTITION, "=", day)])
+            fragments = list(dataset.get_fragments())
+            # As long as the added file is in the table, the day's other files need not be read.
+            own = [fragment for fragment in fragments if fragment.path == path] or fragments
+            names = list(dict.fromkeys((*columns, "run", "input_file")))
+            schema = pa.schema([dataset.schema.field(name) for name in names])
+            batches = [
+                _of_file(batch.cast(schema), run, input_file)  # delta-rs writes texts as views, which do not compare
+                for fragment in own
+                for batch in fragment.to_batches(schema=dataset.schema, columns=names)
+            ]
+        except FileNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise TableError(f"the table {self._uri} cannot be read: {error}") from error
+        return pa.Table.from_batches(batches, schema).select(list(columns))
+
+
+def _of_file(batch: pa.RecordBatch, run: str, input_file: str) -> pa.RecordBatch:
+    return batch.filter(pc.and_(pc.equal(batch["run"], run), pc.equal(batch["input_file"], input_file)))
 
 
 class PredictionTable:
@@ -124,6 +167,11 @@ class PredictionTable:
                 return
         raise TableError(f"the table {self._uri} cannot be written: {last}")
 
+    def snapshot(self) -> Snapshot | None:
+        """Return the table's rows as of now, None when there is no table."""
+        table = self._load()
+        return None if table is None else Snapshot(self._uri, table)
+
     def delete_before(self, day: date) -> bool:
         """Delete the rows of the days before one; return whether there were any.
 
@@ -162,7 +210,10 @@ def _fields(schema: pa.Schema) -> list[Field]:
     fields = []
     for column in schema:
         if set(column.name) & set(NOT_IN_TABLES):
-            raise SchemaError(f"the column {column.name!r} has a character that no column of a Delta table has")
+            raise SchemaError(
+                f"the column {column.name!r} has a character that no column of a Delta table has: rename it, or the "
+                "class that it names, in the data, or give the pipeline score.format: parquet"
+            )
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         name = next((name for fits, name in _TYPES if fits(kind)), None)
         if name is None:

@@ -152,7 +152,7 @@ def _metrics(pairs: Predictions, specified: Specification) -> tuple[dict[str, fl
             continue
         try:
             value = built_in.compute(pairs)
-        except (NotComputableError, ValueError) as error:
+        except NotComputableError as error:
             not_computed[metric.name] = str(error)
             continue
         if np.isfinite(value):

@@ -318,6 +318,21 @@ class Specification(_Section):
         return self
 
     @model_validator(mode="after")
+    def _classes_fit_a_table(self) -> Specification:
+        """Check the classes that are known: the probability of each one is a column of the predictions."""
+        target = self.data_contract.columns.get(self.target)
+        if self.score is None or self.score.format != "delta" or self.task != "classification":
+            return self
+        values = target.allowed.limit if target is not None and target.allowed is not None else ()
+        if unfit := [value for value in values if isinstance(value, str) and set(value) & set(NOT_IN_TABLES)]:
+            raise ValueError(
+                f"score.format is delta, and the target has the class {unfit[0]!r}: no column of a Delta table has a "
+                "space or one of ,;{}()= in its name, as probability_CLASS would have. Rename the class in the data, "
+                "or write score.format: parquet"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _watch_fits(self) -> Specification:
         if self.watch is None:
             return self

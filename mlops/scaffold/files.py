@@ -126,7 +126,8 @@ def fit(features: pd.DataFrame, target: pd.Series[Any], parameters: Mapping[str,
         (StandardScaler(), make_column_selector(dtype_include="number")),
         (OneHotEncoder(handle_unknown="ignore"), make_column_selector(dtype_exclude="number")),
     )
-    return make_pipeline(columns, {estimator.replace("'", '"')}).fit(features, target)
+    estimator = {estimator.replace("'", '"')}
+    return make_pipeline(columns, estimator).fit(features, target)
 
 
 if __name__ == "__main__":
@@ -202,9 +203,8 @@ counts = prepare(
 
 # COMMAND ----------
 
-dbutils.notebook.exit(
-    json.dumps({{"rows_read": counts.read, "rows_kept": counts.kept, "rows_refused": counts.refused}})
-)
+rows = {{"rows_read": counts.read, "rows_kept": counts.kept, "rows_refused": counts.refused}}
+dbutils.notebook.exit(json.dumps(rows))
 """
 
 
@@ -235,6 +235,9 @@ def features(rows: DataFrame) -> DataFrame:
 
 def spark_test(name: str) -> str:
     """Return a test of the notebook's module."""
+    imports = "\n".join(sorted(
+        (f"from notebooks.lib.{name} import SCHEMA, features", "from notebooks.lib.engineering import engineer")
+    ))  # fmt: skip
     return f'''"""The features of {name}, on its own training data, which keep its data contract."""
 
 from __future__ import annotations
@@ -244,8 +247,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from mlops import specifications
-from notebooks.lib.{name} import SCHEMA, features
-from notebooks.lib.engineering import engineer
+{imports}
 
 PIPELINE = specifications.load("{name}")
 
@@ -262,5 +264,12 @@ def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) 
 
 
 def _literal(text: str) -> str:
-    """Return a text as a literal of Python. JSON's is one, but for its escapes of letters beyond 16 bits."""
-    return json.dumps(text, ensure_ascii=False)
+    """Return a text as a literal of Python, in the quotes that ruff's formatter gives it.
+
+    JSON's is one, but for its escapes of letters beyond 16 bits.
+    """
+    literal = json.dumps(text, ensure_ascii=False)
+    if text.count('"') <= text.count("'"):
+        return literal
+    inner = literal[1:-1].replace('\\"', '"').replace("'", "\\'")
+    return f"'{inner}'"

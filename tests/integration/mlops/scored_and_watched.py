@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from azure.storage.blob import ContainerClient
+from deltalake import DeltaTable
 from localcloud.testing.azure_session import AzureSession
 from localcloud.testing.cloud import Cloud
 from localcloud.testing.lake import Lake, make_lake
@@ -97,7 +98,7 @@ class Scoring:
         TakenFiles(tuple(TakenFile(name, f"{name}.csv", "abfss://none") for name in names)).write(taken, "none")
         literals = {
             "output_folder": "scoring/out", "model_version": version, "attempt": "first", "code_version": "v1",
-            "deployment": "v-v1",
+            "deployment": "v-v1", "keep_days": "never",
         }  # fmt: skip
         words = ["--files", str(taken), "--prepared", str(prepared), "--scored", str(self.folder / "scored")]
         return self._run("score", words, run, kill_at, literals)
@@ -140,6 +141,12 @@ class Scoring:
             content = self.blobs.download_blob(f"{template.output}/{file}").readall()
             self.blobs.upload_blob(f"{copied.staged}/{file}", content)
         Ledger(self.lake.data, self.blobs, MODEL).commit(copied)
+
+    def table(self) -> DeltaTable:
+        """Return the model's table, as any client reads it."""
+        token = self.lake.azure.credential.get_token("https://storage.azure.com/.default").token
+        options = {"azure_storage_account_name": self.lake.name, "azure_storage_token": token}
+        return DeltaTable(f"abfss://data@{self.lake.name}.dfs.core.windows.net/scoring/tables/{MODEL}", None, options)
 
     @property
     def requests(self) -> int:

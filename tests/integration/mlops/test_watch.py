@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from mlops.components.watch.src.retraining_requests import Requests
+from steps.specification import Score
 from steps.watch import Watch
 from tests.integration.mlops.scored_and_watched import LABELS, MODEL, SPECIFICATION, Scoring, rows_of
 from tests.integration.mlops.scored_and_watched import scoring as scoring
@@ -121,6 +122,27 @@ def test_labels_are_held_against_the_gate_once_and_unknown_keys_are_counted(scor
     judgement = history.judgements[window.id]
     assert judgement.metrics == {"rmse": pytest.approx(20)} and judgement.gate == {"rmse": 1.5}
     assert [breach.kind for breach in history.breaches(window)] == ["realised"]
+
+
+@pytest.mark.nightly
+def test_labels_are_held_against_the_rows_of_a_compacted_table(scoring: Scoring) -> None:
+    score = Score(notebook="n", input="scoring/in/n", keys=("id",), most_refused=0.5, format="delta")
+    tables = replace(scoring, specification=SPECIFICATION.model_copy(update={"score": score}))
+    rows = rows_of(100, first=110_000)
+    tables.score_and_watch("row-of-table", rows)
+    tables.score_and_watch("other-row-of-table", rows_of(100, first=120_000))
+    table = tables.table()
+    table.optimize.compact()
+    table.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    entry = tables.entry("row-of-table")
+    assert not scoring.blobs.get_blob_client(f"{entry.output}/predictions.parquet").exists()
+
+    truth = pd.DataFrame({"id": [*rows["id"], -1], "y": [*(2 * rows["a"] + 20), 1]})
+    scoring.blobs.upload_blob(LABELS, truth.to_csv(index=False), overwrite=True)
+    output = tables.score_and_watch("after-vacuum", rows_of(100, first=130_000))
+
+    assert "Labels: 101 rows, 1 of keys that no scored file has" in output
+    assert "row-of-table.csv: 100 rows have labels: rmse 20." in output
 
 
 @pytest.mark.nightly

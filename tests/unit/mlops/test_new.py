@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import csv
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ _ODD = [
     "##vso[task]",
     "größe",
     "\U0001f600",
+    'it\'s "a" \\"b',
 ]
 
 
@@ -111,6 +114,19 @@ def test_names_of_columns_are_data_and_never_code(root: Path, tmp_path: Path) ->
                 assert set(_ODD) <= strings
         if path.name == "pipeline.yml":
             assert yaml.safe_load(text)["split"]["by"] == [*_ODD, "price"]
+
+
+@pytest.mark.parametrize(("task", "name"), [("regression", "deals"), ("classification", "mail")])
+def test_the_files_pass_the_repository_s_lint(root: Path, tmp_path: Path, task: str, name: str) -> None:
+    shutil.copy(specifications.ROOT / "pyproject.toml", root)
+
+    written = new(name, task, _csv(tmp_path, [*_ODD, "price"], rows=50), "price", root)
+
+    programs = [str(path) for path in written if path.suffix == ".py"]
+    for command in (["check"], ["format", "--check", "--diff"]):
+        words = [sys.executable, "-m", "ruff", *command, "--no-cache", *programs]
+        lint = subprocess.run(words, cwd=root, capture_output=True, text=True, check=False)
+        assert lint.returncode == 0, lint.stdout + lint.stderr
 
 
 def test_a_column_that_azure_ml_would_replace_is_refused(root: Path, tmp_path: Path) -> None:

@@ -16,6 +16,16 @@ from mlops.specifications import TrainingPipeline
 from steps.specification import Score, Specification
 
 
+def test_classes_that_no_delta_table_has_in_a_column_s_name_are_refused() -> None:
+    content = specifications.load("breast_cancer").specification.model_dump(exclude_defaults=True)
+    content["data_contract"]["columns"]["malignant"] = {"type": "text", "allowed": ["no", "yes, it is"]}
+    content["score"] |= {"format": "parquet"}
+    Specification.model_validate(content)
+
+    with pytest.raises(ValueError, match=r"score\.format is delta, .* has the class 'yes, it is': no column"):
+        Specification.model_validate(content | {"score": content["score"] | {"format": "delta"}})
+
+
 @pytest.mark.parametrize(
     ("section", "message"),
     [

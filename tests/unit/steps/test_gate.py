@@ -56,6 +56,34 @@ def test_a_clearly_better_model_is_accepted_with_its_numbers() -> None:
     assert verdict.champion_metrics["rmse"] == pytest.approx(comparison.champion)
 
 
+@pytest.mark.parametrize(
+    ("former", "classes"),
+    [
+        (["spam", "ham & eggs"] * 50, ("ham & eggs", "spam")),  # the data's owner has renamed a class
+        ([1, 0] * 50, (0, 1)),  # numbers became names
+        ([0.3, 0.7] * 50, ()),  # it was a regression
+    ],
+)
+def test_a_champion_with_other_classes_cannot_be_compared(former: list[Any], classes: tuple[Any, ...]) -> None:
+    actual = np.array(["spam", "ham"] * 50, dtype=object)
+    rows = pd.DataFrame({"target": actual})
+    new = Predictions(actual, actual, np.tile([[0.1, 0.9], [0.9, 0.1]], (50, 1)), ("ham", "spam"))
+    old = Predictions(actual, np.array(former, dtype=object), None, classes)
+
+    verdict = judge(Gate.model_validate({"metrics": [{"name": "f1"}]}), rows, new, Champion("7", old))
+
+    assert not verdict.register
+    assert verdict.reason == (
+        "version 7, which serves, cannot be compared: the classes that the model predicts are not those of the rows "
+        "(gate.when_not_comparable: refuse)"
+    )
+
+
+def test_a_model_that_predicts_no_numbers_is_refused_by_name() -> None:
+    with pytest.raises(GateError, match=r"^the target or the predictions have values that are no finite numbers$"):
+        judge(_gate(), HELD_OUT, Predictions(ACTUAL, np.full(ROWS, np.nan)), None)
+
+
 def test_a_gain_that_may_be_chance_is_refused() -> None:
     verdict = judge(_gate(confidence=0.99), HELD_OUT, GOOD, Champion("7", _predictions(9.7, seed=2)))
 

@@ -107,7 +107,11 @@ def test_new_columns_are_added_and_lacking_ones_are_null(tmp_path: Path) -> None
             "folder, such as score.output: scoring/tables/second",
         ),
         ({"Row": [1, 2]}, "it has the columns 'row' and 'Row', which are one in a Delta table"),
-        ({"a b": [1, 2]}, "the column 'a b' has a character that no column of a Delta table has"),
+        (
+            {"a b": [1, 2]},
+            "the column 'a b' has a character that no column of a Delta table has: rename it, or the class that it "
+            "names, in the data, or give the pipeline score.format: parquet",
+        ),
         (
             {"count": pd.Series([1, 2], dtype="uint8")},
             "the column 'count' has the type uint8, which no column of a Delta table has",
@@ -156,6 +160,34 @@ def test_deleted_rows_do_not_come_back_with_a_repeated_addition(tmp_path: Path) 
     table.add(file, "old/first")
 
     assert _read(tmp_path).empty
+
+
+def test_rows_of_a_file_are_read_wherever_they_are_in_the_table(tmp_path: Path) -> None:
+    def rows(name: str) -> pd.DataFrame | None:
+        snapshot = table.snapshot()
+        assert snapshot is not None
+        content = snapshot.rows(f"date=2026-11-29/run={name}/predictions.parquet", name, f"{name}.csv", ["row", "run"])
+        return None if content is None else content.to_pandas()
+
+    for name in ("one", "two"):
+        table = _append(tmp_path, name, _rows(run=name, input_file=f"{name}.csv"))
+    _append(tmp_path, "late", _rows(run="late", input_file="late.csv"), day="2026-11-30")
+    whole = rows("one")
+    assert whole is not None and whole.to_dict("list") == {"row": [0, 1], "run": ["one", "one"]}
+
+    delta = DeltaTable(str(tmp_path))
+    delta.optimize.compact()
+    delta.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    assert not (tmp_path / "date=2026-11-29/run=one/predictions.parquet").exists()
+    assert rows("one").equals(whole), "compacted"  # type: ignore[union-attr]
+    assert rows("none").empty  # type: ignore[union-attr]
+
+    DeltaTable(str(tmp_path)).delete("run = 'one' AND row = 0")
+    assert rows("one")["row"].tolist() == [1], "a row that was deleted does not count"  # type: ignore[index, union-attr]
+
+    for file in (tmp_path / "date=2026-11-29").rglob("*.parquet"):
+        file.unlink()
+    assert rows("one") is None
 
 
 def test_without_a_table_there_is_nothing_to_delete_and_nothing_to_add_to(tmp_path: Path) -> None:

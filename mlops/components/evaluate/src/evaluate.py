@@ -120,7 +120,8 @@ def main() -> None:
     log(verdict)
     profile = scored_measures.prediction_profile(challenger, specified)
     (options.evaluation / data_results.PREDICTION_PROFILE_FILE).write_text(profile.model_dump_json(indent=2), "utf-8")
-    report_details = details(specified, model, rows, challenger, champion, own)
+    compared = champion if verdict.champion_metrics else None
+    report_details = details(specified, model, rows, challenger, compared, own)
     (options.evaluation / "evaluation.json").write_text(
         json.dumps(evaluation(verdict, report_details), indent=2), encoding="utf-8"
     )

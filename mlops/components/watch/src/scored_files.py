@@ -7,21 +7,28 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pyarrow.parquet as pq
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import ContainerClient
 from containers import Container  # type: ignore[import-not-found]
-from ledger import FOLDER, SAMPLE, Entry, Ledger  # type: ignore[import-not-found]
+from ledger import FOLDER, SAMPLE, Entry, Ledger, prediction_table  # type: ignore[import-not-found]
 
 from steps import scored_measures
 from steps.scored_measures import ScoredMeasures
 from steps.specification import PREDICTIONS_FILE
 from steps.watch_results import Window, window_id
 
+if TYPE_CHECKING:
+    from steps.prediction_table import Snapshot
+
 LOOK_BACK = timedelta(days=7)
 """Time for which a scored file is searched that was not watched."""
+_DAY = "/date="
 _ENTRY = re.compile(r"[^/_][^/]*/[^/_][^/]*\.json")
 
 
@@ -56,18 +63,52 @@ def measures(blobs: ContainerClient, window: Window) -> ScoredMeasures | None:
     return ScoredMeasures.model_validate_json(content)
 
 
-def predictions(blobs: ContainerClient, window: Window, keys: Sequence[str]) -> pd.DataFrame | None:
-    """Return keys, predictions and probabilities of a window; None when they were deleted, or lack a column."""
+class Predictions:
+    """The predictions of windows: files, or rows of Delta tables, which are read as of one moment."""
+
+    def __init__(self, blobs: ContainerClient) -> None:
+        self._blobs = blobs
+        self._snapshot = cache(self._read_snapshot)
+
+    def read(self, window: Window, keys: Sequence[str]) -> pd.DataFrame | None:
+        """Return keys, predictions and probabilities; None when they were deleted, or lack a column."""
+        folder, _, place = window.output.rpartition(_DAY)
+        # Readers may have put the rows into another file (OPTIMIZE, VACUUM), or deleted some of them.
+        table = self._snapshot(folder)
+        if table is None:
+            return _rows_of_file(self._blobs, window, keys)
+        columns = _chosen(table.columns, keys)
+        if columns is None:
+            return None
+        path = f"{_DAY[1:]}{place}/{PREDICTIONS_FILE}"
+        rows = table.rows(path, window.run, window.file_name, columns)
+        if rows is None or not rows.num_rows:
+            return None
+        # Other versions have these probabilities, and the table has their columns for all.
+        return rows.select([name for name in columns if rows[name].null_count < rows.num_rows]).to_pandas()
+
+    def _read_snapshot(self, folder: str) -> Snapshot | None:
+        if find_spec("deltalake") is None:  # the pipeline writes no tables now
+            return None
+        with prediction_table(self._blobs, folder) as table:
+            snapshot: Snapshot | None = table.snapshot()
+        return snapshot
+
+
+def _chosen(names: Sequence[str], keys: Sequence[str]) -> list[str] | None:
+    if scored_measures.PREDICTION not in names or any(key not in names for key in keys):
+        return None
+    return [*keys, scored_measures.PREDICTION, *(name for name in names if name.startswith("probability_"))]
+
+
+def _rows_of_file(blobs: ContainerClient, window: Window, keys: Sequence[str]) -> pd.DataFrame | None:
     try:
         content = blobs.download_blob(f"{window.output}/{PREDICTIONS_FILE}").readall()
     except ResourceNotFoundError:
         return None
     file = pq.ParquetFile(io.BytesIO(content))
-    names = file.schema_arrow.names
-    if scored_measures.PREDICTION not in names or any(key not in names for key in keys):
-        return None
-    columns = [*keys, scored_measures.PREDICTION, *(name for name in names if name.startswith("probability_"))]
-    rows: pd.DataFrame = file.read(columns=columns).to_pandas()
+    columns = _chosen(file.schema_arrow.names, keys)
+    rows: pd.DataFrame | None = None if columns is None else file.read(columns=columns).to_pandas()
     return rows
 
 

@@ -27,7 +27,7 @@ from containers import Container, connect, job_credential  # type: ignore[import
 from ledger import ENTRIES_FILE, FAILURES_FILE, REFUSALS_FILE, Entry  # type: ignore[import-not-found]
 from mlflow.exceptions import MlflowException
 from refused_files import read_refusal, unwatched_refusals  # type: ignore[import-not-found]
-from scored_files import LOOK_BACK, measures, predictions, unwatched  # type: ignore[import-not-found]
+from scored_files import LOOK_BACK, Predictions, measures, unwatched  # type: ignore[import-not-found]
 from watch_history import WatchHistory  # type: ignore[import-not-found]
 from watch_records import keep  # type: ignore[import-not-found]
 
@@ -86,13 +86,13 @@ class Watcher:
         """Judge the windows that this state of the labels, by its ETag, has news of, and report on a new state."""
         history, now = self.history.read(_MOST_WINDOWS), datetime.now(UTC)
         before = self.history.labels(content)
-        known = []
+        known, predictions = [], Predictions(self.blobs)
         for window in history.windows:
             if before is not None and (window.id in history.judgements or window.watched_at < before.read_at):
                 continue
             if not window.rows_scored:
                 continue
-            rows = predictions(self.blobs, window, labels.keys)
+            rows = predictions.read(window, labels.keys)
             if rows is None:
                 continue
             known.append(rows)

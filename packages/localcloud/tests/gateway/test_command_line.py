@@ -223,6 +223,18 @@ def test_env_in_its_own_shell_prints_the_same(cloud: Cloud) -> None:
     assert cloud.command("env", **variables).stdout == printed
 
 
+def test_env_names_the_tools_in_a_shell_with_another_path(cloud: Cloud, tmp_path: Path) -> None:
+    printed = cloud.command("env").stdout
+    other = cloud.command("env", PATH=os.pathsep.join([os.environ["PATH"], str(tmp_path)])).stdout
+
+    assert "export JAVA_HOME=" in printed
+    assert other == printed.replace(f"export PATH='{_path(printed)}'", f"export PATH='{_path(printed)}:{tmp_path}'")
+
+
+def _path(printed: str) -> str:
+    return next(line for line in printed.splitlines() if line.startswith("export PATH=")).split("'")[1]
+
+
 def test_a_port_in_use_is_named_with_its_process(fresh: Cloud) -> None:
     with socket.socket() as occupied:
         occupied.bind(("127.0.0.1", fresh.settings.mlflow_port))

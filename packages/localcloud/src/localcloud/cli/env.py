@@ -27,7 +27,8 @@ def variables(settings: Settings) -> dict[str, str]:
     credentials = deployer.read(settings)
     bundle = str(settings.tls / "bundle.pem")
     proxy = f"http://127.0.0.1:{settings.proxy_port}"
-    tools = toolchain.find(settings)
+    # The gateway runs with the tools that were chosen, which a shell with another PATH needs as well.
+    tools = toolchain.last_chosen(settings)
     entries = [] if tools is None else [str(entry) for entry in tools.path_entries]
     result = {
         "ARM_CLOUD_METADATA_URL": f"{settings.gateway_url}/metadata/endpoints?api-version={_METADATA_VERSION}",

@@ -44,14 +44,29 @@ class Toolchain:
 
 def find(settings: Settings) -> Toolchain | None:
     """Return the toolchain if all of it is there, None if something is missing or changed. Installs nothing."""
+    known, stamp = _recorded(settings)
+    if known is None:
+        return None
+    signature = _signature(known.java_home, vendor_plugins.user_home(settings, stamp["vendor_home"]))
+    return known if stamp["signature"] == signature else None
+
+
+def last_chosen(settings: Settings) -> Toolchain | None:
+    """Return the toolchain that was chosen last, None if one of its files has changed.
+
+    A shell with another PATH, or an updated checkout, may lead to another choice the next time.
+    """
+    return _recorded(settings)[0]
+
+
+def _recorded(settings: Settings) -> tuple[Toolchain | None, dict[str, Any]]:
     try:
         stamp = json.loads((pulumi_home_of(settings) / _STAMP).read_text())
         known = _from_json(stamp["toolchain"])
         same = all(_mtime(file) == time for file, time in stamp["files"].items())
-        signature = _signature(known.java_home, vendor_plugins.user_home(settings, stamp["vendor_home"]))
-        return known if same and stamp["signature"] == signature else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None  # no stamp, or one of another version of this module
+        return (known if same and {"signature", "vendor_home"} <= stamp.keys() else None), stamp
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None, {}  # no stamp, or one of another version of this module
 
 
 def write_stamp(settings: Settings, toolchain: Toolchain, files: Iterable[Path]) -> None:

@@ -89,7 +89,9 @@ class Snapshot:
             names = list(dict.fromkeys((*columns, "run", "input_file")))
             schema = pa.schema([dataset.schema.field(name) for name in names])
             batches = [
-                _of_file(batch.cast(schema), run, input_file)  # delta-rs writes texts as views, which do not compare
+                _rows_of_input(
+                    batch.cast(schema), run, input_file
+                )  # delta-rs writes texts as views, which do not compare
                 for fragment in own
                 for batch in fragment.to_batches(schema=dataset.schema, columns=names)
             ]
@@ -100,7 +102,7 @@ class Snapshot:
         return pa.Table.from_batches(batches, schema).select(list(columns))
 
 
-def _of_file(batch: pa.RecordBatch, run: str, input_file: str) -> pa.RecordBatch:
+def _rows_of_input(batch: pa.RecordBatch, run: str, input_file: str) -> pa.RecordBatch:
     return batch.filter(pc.and_(pc.equal(batch["run"], run), pc.equal(batch["input_file"], input_file)))
 
 

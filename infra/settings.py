@@ -22,7 +22,6 @@ from infra.setting_types import (
     Email,
     Environment,
     Guid,
-    Identifier,
     InvokerRole,
     PrincipalType,
     Region,
@@ -37,6 +36,7 @@ from infra.setting_types import (
     wrong_field,
 )
 from infra.storage_settings import TrainingDataSettings, WorkspaceStorageSettings
+from infra.unity_catalog_settings import UnityCatalogSettings
 
 _SECRET_KEY = re.compile(r"(?i)(account\.key|secret|password|token|sas)\b")
 _REFERENCE = re.compile(r"\{\{secrets/[\w.@-]+/[\w.@-]+\}\}")
@@ -179,26 +179,6 @@ class ProtectionSettings(Section):
     )
     protect: bool = Field(
         default=False, description="Let Pulumi refuse to delete resources that hold data.", examples=[True]
-    )
-
-
-class UnityCatalogSettings(Section):
-    """Access of notebook runs to the training data by Unity Catalog; the workspace needs a metastore."""
-
-    enabled: bool = Field(
-        default=True,
-        description="Create the credential, external locations, catalog, schema and grants. Without them, "
-        "`databricks.spark_conf` has to sign runs in to storage.",
-        examples=[True],
-    )
-    catalog: Identifier | None = Field(
-        default=None,
-        description="Catalog of the platform. By default its name has the base name and the environment, since the "
-        "stacks of a region share its metastore.",
-        examples=["research"],
-    )
-    schema_name: Identifier = Field(
-        default="training", description="Schema of the training data.", examples=["training"]
     )
 
 

@@ -25,7 +25,8 @@ DATA, ENGINEERED = "data", "engineered"
 SCORING_FILES = "scoring/files"
 """Copies of the files to be scored, which stay unchanged while runs read them."""
 _SCORING_INPUTS = ("scoring/in", SCORING_FILES, "scoring/labels")
-_SCORING_OUTPUTS = ("scoring/out", "scoring/quarantine")
+PREDICTIONS, PREDICTION_TABLES = "scoring/out", "scoring/tables"
+_SCORING_OUTPUTS = (PREDICTIONS, "scoring/quarantine")
 """Not scoring/tables: a rule that deletes a file by its age breaks the Delta table whose log names it. The score step
 deletes rows there."""
 _SCORING_SAMPLES, _SCORING_LEDGER, _SCORING_WATCH = "scoring/samples", "scoring/ledger", "scoring/watch"

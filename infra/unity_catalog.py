@@ -2,7 +2,8 @@
 
 A cluster has no identity of its own for storage. Unity Catalog gives it short-lived credentials of an access
 connector's identity, for the external locations on which its user has privileges. The pipeline's identity may read the
-training data and the files to be scored, and read and write the engineered data. Managed storage has a location of its
+training data and the files to be scored, and read and write the engineered data; principals that the settings name may
+read predictions. Managed storage has a location of its
 own: it is reached through tables and volumes only, and external locations must not overlap
 (learn.microsoft.com/azure/databricks/volumes/paths).
 
@@ -12,6 +13,7 @@ therefore isolated: open to its own workspace alone, regardless of grants elsewh
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -21,8 +23,8 @@ from pulumi_azure_native import databricks as azure_databricks
 from declarations.roles import Grantee, Role, RoleAssigner, RoleScope
 from infra.naming import Names
 from infra.placement import Placement
-from infra.settings import UnityCatalogSettings
-from infra.storage import DATA, ENGINEERED, NEW_DATA, SCORING_FILES
+from infra.storage import DATA, ENGINEERED, NEW_DATA, PREDICTION_TABLES, PREDICTIONS, SCORING_FILES
+from infra.unity_catalog_settings import UnityCatalogSettings
 
 _ISOLATED = "ISOLATION_MODE_ISOLATED"
 _MANAGED = "unity-catalog"
@@ -107,13 +109,15 @@ class UnityCatalog(pulumi.ComponentResource):
             force_update=True,
             opts=self._child,
         )
-        self._locate(DATA, root, managed, "READ_FILES")
-        self._locate(ENGINEERED, root, managed, "READ_FILES", "WRITE_FILES")
+        pipeline = self._grants("READ_FILES")
+        self._locate(DATA, root, managed, pipeline)
+        self._locate(ENGINEERED, root, managed, self._grants("READ_FILES", "WRITE_FILES"))
         # The notebook reads files that are to be scored; predictions are written by the job, under its role.
-        self._locate(SCORING_FILES, root, managed, "READ_FILES")
+        self._locate(SCORING_FILES, root, managed, pipeline)
         if args.new_data:
             # Trainings that a file starts read it where it is; all others have a copy of it below data/.
-            self._locate(NEW_DATA, root, managed, "READ_FILES")
+            self._locate(NEW_DATA, root, managed, pipeline)
+        self._share_predictions(root, managed)
         catalog = databricks.Catalog(
             f"{name}-catalog",
             name=args.settings.catalog or label,
@@ -135,10 +139,23 @@ class UnityCatalog(pulumi.ComponentResource):
             opts=self._child,
         )
 
+    def _share_predictions(self, root: pulumi.Input[str], managed: databricks.ExternalLocation) -> None:
+        """Add external locations of the predictions, where the settings name readers or writers."""
+        readers, writers = self._args.settings.prediction_readers, self._args.settings.prediction_writers
+        reading = {principal: ["READ_FILES"] for principal in (*readers, *writers)}
+        if reading:
+            changing = reading | {principal: ["READ_FILES", "WRITE_FILES"] for principal in writers}
+            self._locate(PREDICTIONS, root, managed, _grants(reading))
+            self._locate(PREDICTION_TABLES, root, managed, _grants(changing))
+
     def _locate(
-        self, folder: str, root: pulumi.Input[str], managed: databricks.ExternalLocation, *privileges: str
+        self,
+        folder: str,
+        root: pulumi.Input[str],
+        managed: databricks.ExternalLocation,
+        grants: Sequence[databricks.GrantsGrantArgs],
     ) -> None:
-        """Add an external location for a folder of the container, with the pipeline identity's privileges on it."""
+        """Add an external location for a folder of the container, with privileges on it."""
         name = folder.replace("/", "-")
         location = databricks.ExternalLocation(
             f"{self._name}-{name}-location",
@@ -152,9 +169,17 @@ class UnityCatalog(pulumi.ComponentResource):
         databricks.Grants(
             f"{self._name}-{name}-location-grants",
             external_location=location.id,
-            grants=self._grants(*privileges),
+            grants=grants,
             opts=self._child,
         )
 
     def _grants(self, *privileges: str) -> list[databricks.GrantsGrantArgs]:
         return [databricks.GrantsGrantArgs(principal=self._client_id, privileges=list(privileges))]
+
+
+def _grants(privileges: Mapping[str, Sequence[str]]) -> list[databricks.GrantsGrantArgs]:
+    """Return the grants by principal, in the order in which Databricks lists them."""
+    return [
+        databricks.GrantsGrantArgs(principal=principal, privileges=list(names))
+        for principal, names in sorted(privileges.items())
+    ]

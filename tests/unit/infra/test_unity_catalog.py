@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from infra.configuration import SettingsError
 from tests.unit.infra.recorder import SPARK_CONF, WITHOUT_CATALOG, deploy
 
 KINDS = ("StorageCredential", "ExternalLocation", "Catalog", "Schema", "Grants", "AccessConnector")
@@ -43,6 +46,33 @@ def test_the_container_is_reached_by_the_connector() -> None:
     catalog, schema = deployment.resource("Catalog"), deployment.resource("Schema")
     assert catalog.inputs["name"] == "research" and catalog.inputs["storageRoot"].endswith("/unity-catalog/")
     assert schema.inputs["name"] == "diabetes" and catalog.urn in schema.reads["catalogName"]
+
+
+def test_named_principals_reach_the_predictions_and_the_pipeline_s_identity_does_not() -> None:
+    settings = {"prediction_readers": ["analysts", "ann@example.com"], "prediction_writers": ["engineers"]}
+    deployment = deploy(unity_catalog=json.dumps(settings))
+    urls = {location.name: location.inputs["url"] for location in deployment.of("ExternalLocation")}
+    root = "abfss://trainingdata@stdataopsdevtr.dfs.core.windows.net"
+    granted = {
+        grants.name: {grant["principal"]: grant["privileges"] for grant in grants.inputs["grants"]}
+        for grants in deployment.of("Grants")
+    }
+
+    assert urls["catalog-scoring-out-location"] == f"{root}/scoring/out/"
+    assert urls["catalog-scoring-tables-location"] == f"{root}/scoring/tables/"
+    read, change = ["READ_FILES"], ["READ_FILES", "WRITE_FILES"]
+    assert granted["catalog-scoring-out-location-grants"] == {
+        "analysts": read, "ann@example.com": read, "engineers": read,
+    }  # fmt: skip
+    assert granted["catalog-scoring-tables-location-grants"] == {
+        "analysts": read, "ann@example.com": read, "engineers": change,
+    }  # fmt: skip
+
+
+def test_readers_of_predictions_need_a_catalog() -> None:
+    settings = {"enabled": False, "prediction_readers": ["analysts"]}
+    with pytest.raises(SettingsError, match=r"unity_catalog\.prediction_readers.*needs unity_catalog\.enabled"):
+        deploy(**WITHOUT_CATALOG | {"unity_catalog": json.dumps(settings)})
 
 
 def test_the_credential_waits_for_the_connector_s_roles() -> None:

@@ -32,8 +32,8 @@ class UnityCatalogSettings(Section):
     prediction_readers: Annotated[list[_Principal], EachOnce] = Field(
         default=[],
         description="Principals whose notebooks may read predictions by their path, below `scoring/out` and "
-        "`scoring/tables`: groups, mail addresses of users and application ids of service principals, as the "
-        "Databricks workspace names them.",
+        "`scoring/tables`: groups of the Databricks account (not of the workspace), mail addresses of users and "
+        "application ids of service principals.",
         examples=[["data-scientists"]],
         max_length=20,
     )

@@ -47,13 +47,9 @@ def live(own: Cloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platf
 
 
 def _jobs(platform: Platform) -> list[psutil.Process]:
-    """Return the processes of jobs: processes whose variables name their run."""
-    home = str(platform.cloud.settings.home)
-    processes = []
-    for process in psutil.process_iter(["cwd", "environ"]):
-        if "AZUREML_RUN_ID" in (process.info["environ"] or {}) and str(process.info["cwd"]).startswith(home):
-            processes.append(process)
-    return processes
+    """Return the processes of jobs, which run in the folders of their runs."""
+    runs = f"{platform.cloud.settings.runs.resolve()}/azureml-"
+    return [process for process in psutil.process_iter(["cwd"]) if str(process.info["cwd"]).startswith(runs)]
 
 
 def _drivers(platform: Platform, name: str) -> list[psutil.Process]:

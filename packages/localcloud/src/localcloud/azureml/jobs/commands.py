@@ -22,6 +22,7 @@ from localcloud.azureml.jobs.runs import Run
 from localcloud.azureml.jobs.stopping import Stop
 from localcloud.azureml.jobs.tracking import Tracking
 from localcloud.azureml.jobs.transfer import Transfer
+from localcloud.azureml.jobs.warm_processes import WarmProcesses
 from localcloud.azureml.jobs.workdir import WorkFolder
 from localcloud.azureml.mlflow.access import RunTokens
 from localcloud.core.context import Context, Principal
@@ -68,7 +69,12 @@ class Commands:
         self._tracking = tracking
         self._tokens = tokens
         self._builds = ctx.offered[EnvironmentBuilds]
+        self._warm = WarmProcesses(ctx.settings.logs / "fork-servers.log")
         self.nodes = Nodes(ctx)
+
+    async def close(self) -> None:
+        """Stop the processes that wait for jobs."""
+        await self._warm.close()
 
     async def run(self, workspace: Resource, run: Run, parent: Run | None, stop: Stop, changed: Changed) -> None:
         """Run a command to its end, with the result in `run.status`. Only the gateway's stop raises."""
@@ -122,6 +128,8 @@ class Commands:
                 building = asyncio.create_task(self._environment(attempt, folder))
                 async with _ended(tracking, preparing, building):
                     experiment_id, _, home = await asyncio.gather(tracking, preparing, building)
+                if attempt.parent is not None:  # the pipeline's next steps often have the same environment
+                    self._warm.begin(home, environment.shared(self._ctx.settings, home))
                 await self._process(attempt, folder, experiment_id, home)
             finally:
                 self._ctx.tasks.start(asyncio.to_thread(folder.clear), f"clear job {run.id}")
@@ -156,9 +164,14 @@ class Commands:
         access = environment.Access(token, identity, secret, experiment_id, hosts.data_plane(self._ctx, workspace))
         variables = environment.variables(self._ctx.settings, workspace, run, folder.root, home, access)
         command = expressions.command(run.spec["command"], folder.inputs, folder.outputs)
+        variables |= folder.variables()
         folder.begin_log()
         try:
-            process = await CommandProcess.start(command, folder.work, variables | folder.variables(), folder.log)
+            process = None
+            if not run.spec.get("variables"):  # libraries that were loaded before would not see the job's own
+                process = await self._warm.start(home, command, folder.work, variables, folder.log)
+            if process is None:
+                process = await CommandProcess.start(command, folder.work, variables, folder.log)
             attempt.process = process
             run.process = process.mark()
             run.logs += [blob_logs.STD_LOG]

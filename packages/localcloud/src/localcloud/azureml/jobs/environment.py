@@ -31,22 +31,37 @@ class Access:
     data_plane: str
 
 
-def variables(
-    settings: Settings, workspace: Resource, run: Run, folder: Path, environment: Path, access: Access
-) -> dict[str, str]:
-    """`environment` is the folder of the virtual environment that the job declares."""
-    parts = workspace.id.split("/")
-    host = f"https://{access.data_plane}"
+def shared(settings: Settings, environment: Path) -> dict[str, str]:
+    """Return the variables that all jobs in an environment have, a virtual environment's folder."""
     proxy = f"http://127.0.0.1:{settings.proxy_port}"
     bundle = str(settings.tls / "bundle.pem")
-    own = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    own |= {
+    return {name: os.environ[name] for name in _KEPT if name in os.environ} | {
         "PATH": f"{environment / 'bin'}:{_IMAGE_PATH}",
-        "HOME": str(folder / "home"),
-        "TMPDIR": str(folder / "tmp"),
         # Caches such as matplotlib's fonts: made once, not by each job.
         "XDG_CACHE_HOME": str(settings.home / "job-cache"),
         "PYTHONUNBUFFERED": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "HTTPS_PROXY": proxy,
+        "https_proxy": proxy,
+        # No "::1": see cli/env.py.
+        "NO_PROXY": "localhost,127.0.0.1",
+        "no_proxy": "localhost,127.0.0.1",
+        "REQUESTS_CA_BUNDLE": bundle,
+        "SSL_CERT_FILE": bundle,
+        "CURL_CA_BUNDLE": bundle,
+        "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
+    }
+
+
+def variables(
+    settings: Settings, workspace: Resource, run: Run, folder: Path, environment: Path, access: Access
+) -> dict[str, str]:
+    """Return all variables of a job; `environment` is the folder of the virtual environment that it declares."""
+    parts = workspace.id.split("/")
+    host = f"https://{access.data_plane}"
+    own = shared(settings, environment) | {
+        "HOME": str(folder / "home"),
+        "TMPDIR": str(folder / "tmp"),
         "AZUREML_RUN_ID": run.id,
         "AZUREML_ROOT_RUN_ID": run.root,
         "AZUREML_RUN_TOKEN": access.run_token,
@@ -66,16 +81,6 @@ def variables(
         "MLFLOW_EXPERIMENT_NAME": run.experiment,
         "MLFLOW_EXPERIMENT_ID": access.mlflow_experiment_id,
         "MLFLOW_RUN_ID": run.mlflow_run_id or run.id,
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "HTTPS_PROXY": proxy,
-        "https_proxy": proxy,
-        # No "::1": see cli/env.py.
-        "NO_PROXY": "localhost,127.0.0.1",
-        "no_proxy": "localhost,127.0.0.1",
-        "REQUESTS_CA_BUNDLE": bundle,
-        "SSL_CERT_FILE": bundle,
-        "CURL_CA_BUNDLE": bundle,
-        "NODE_EXTRA_CA_CERTS": str(settings.tls / "ca.pem"),
     }
     if run.parent is not None:
         own["AZUREML_PARENT_RUN_ID"] = run.parent

@@ -16,23 +16,21 @@ GRACE_SECONDS = float(os.environ.get("LOCALCLOUD_JOB_GRACE_SECONDS", "30"))
 
 
 class CommandProcess:
-    """bash -c COMMAND, both streams in one file."""
+    """The process of a command, leader of its own session and group. `exited` has its code, -N after signal N."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
+    def __init__(self, pid: int, exited: asyncio.Future[int]) -> None:
+        self.pid = pid
+        self._exited = exited
 
     @classmethod
     async def start(cls, command: str, folder: Path, environment: Mapping[str, str], log: Path) -> CommandProcess:
+        """Start `bash -c COMMAND`, both streams in one file."""
         with log.open("ab") as output:
             process = await asyncio.create_subprocess_exec(
                 "bash", "-c", command, cwd=folder, env=environment, stdin=asyncio.subprocess.DEVNULL,
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
-        return cls(process)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        return cls(process.pid, asyncio.create_task(process.wait(), name=f"process {process.pid}"))
 
     def mark(self) -> dict[str, float]:
         """Return the data that distinguish this process from a later one with its number."""
@@ -40,22 +38,22 @@ class CommandProcess:
 
     async def wait(self) -> int:
         """Return the exit code as a shell shows it (128 + N after signal N), and end its remaining processes."""
-        code = await self._process.wait()
+        code = await asyncio.shield(self._exited)
         signal_group(self.pid, signal.SIGKILL)
         return 128 - code if code < 0 else code
 
     async def end(self, grace: float = GRACE_SECONDS) -> None:
         """SIGTERM to all of it, SIGKILL after `grace` seconds. Does nothing when it is over."""
-        if self._process.returncode is not None:
+        if self._exited.done():
             return
         signal_group(self.pid, signal.SIGTERM)
         try:
-            await asyncio.wait_for(asyncio.shield(self._process.wait()), grace)
+            await asyncio.wait_for(asyncio.shield(self._exited), grace)
         except TimeoutError:
             pass
         finally:
             signal_group(self.pid, signal.SIGKILL)
-            await self._process.wait()
+            await asyncio.shield(self._exited)
 
 
 def mark_of(pid: int) -> dict[str, float]:

@@ -41,6 +41,7 @@ def build(ctx: Context) -> JobsService:
     JobType(ctx, store, runner, submission, tracking).register()
 
     async def stop() -> None:
+        await commands.close()
         transfer.close()
         remove_link(ctx.settings.runs)
 

@@ -18,7 +18,7 @@ from mlops.jobs import Job
 from mlops.progress import progress
 from steps.file_names import printable
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 5.0  # seconds between two requests
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two requests
 _SHARE_OF_STEP = 0.05
 """Share of a step's time so far after which the run is read again: its end is seen that late at most."""
 _CANCEL_SECONDS = 60

@@ -22,7 +22,7 @@ _INTERPRETER = Path(sys.executable).resolve()
 SHARED = {"PATH": f"{HOME / 'bin'}:/usr/bin:/bin", "PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
 FACTS = '''
 """A program."""
-import json, os, pathlib, resource, signal, site, sys, sysconfig, tempfile, threading
+import gc, json, os, pathlib, resource, signal, site, sys, sysconfig, tempfile, threading
 note: int = 1
 mask = os.umask(0); os.umask(mask)
 environ = dict(os.environ)
@@ -45,6 +45,7 @@ facts = {
     "threads": threading.active_count(), "main_thread": threading.current_thread() is threading.main_thread(),
     "files": resource.getrlimit(resource.RLIMIT_NOFILE), "hook": sys.excepthook is sys.__excepthook__,
     "niceness": os.nice(0), "warnings": sys.warnoptions, "time": __import__("time").tzname,
+    "collector": [gc.isenabled(), gc.get_threshold()],
 }
 print(json.dumps(facts, indent=1, sort_keys=True))
 '''
@@ -66,8 +67,6 @@ ENDS = {
     "processes": "import multiprocessing as m\ndef f(x): return x + 1\nif __name__ == '__main__':\n"
     "    with m.get_context('spawn').Pool(1) as pool: print(pool.map(f, [1, 2]))",
 }
-
-_THREAD = "import threading, time\nthreading.Thread(target=time.sleep, args=(1,)).start()\n"
 
 
 class Play:
@@ -241,6 +240,19 @@ def test_cancelling_reaches_a_forked_program_and_its_children(tmp_path: Path) ->
     play(tmp_path, work)
 
 
+def test_a_program_whose_job_is_cancelled_during_its_start_is_killed(tmp_path: Path) -> None:
+    async def work(playing: Play) -> None:
+        (server,) = psutil.Process().children()
+        starting = asyncio.create_task(playing.start("import time; time.sleep(300)"))
+        await asyncio.sleep(0)  # it begins
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        await asyncio.to_thread(wait_for, server.children, lambda children: not children)
+
+    play(tmp_path, work)
+
+
 def test_a_program_outlives_its_idle_server_and_is_killed_with_a_killed_one(tmp_path: Path) -> None:
     async def work(playing: Play) -> None:
         process = await playing.start("import time; time.sleep(1.5); print('whole')")
@@ -277,7 +289,7 @@ def test_a_server_whose_imports_start_threads_forks_nothing(tmp_path: Path) -> N
         (tmp_path / "bin").mkdir()
         (tmp_path / "bin" / "python").symlink_to(_INTERPRETER)
         (package / "starts.py").write_text(
-            "import threading, time\nthreading.Thread(target=time.sleep, args=(1,)).start()"
+            "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
         )
         warm = WarmProcesses(tmp_path / "servers.log", modules=["starts"])
         warm.begin(tmp_path, {"PATH": os.environ["PATH"], "PYTHONPATH": str(package)})

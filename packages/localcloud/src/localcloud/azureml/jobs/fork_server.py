@@ -73,11 +73,13 @@ class Imports:
 def serve(control: socket.socket, modules: list[str]) -> dict[str, Any] | None:
     """Fork for each message until the gateway is gone; return the program in a forked process, None in the server."""
     started_with = dict(os.environ)
+    gc.disable()  # nothing of the imported is garbage, and searching it takes a sixth of the time
     names = _import(modules)
     imports = Imports(names, started_with, dict(os.environ.items() - started_with.items()))
     _check_threads()
     gc.collect()
     gc.freeze()  # a collection in a forked process would copy every page that the server has filled
+    gc.enable()
     reading, writing = os.pipe()
     for descriptor in (reading, writing):
         os.set_blocking(descriptor, False)

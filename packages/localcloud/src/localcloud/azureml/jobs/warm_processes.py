@@ -91,10 +91,11 @@ class WarmProcesses:
             return None
 
     async def close(self) -> None:
-        """Let all servers exit."""
+        """End all servers, and their programs."""
         servers = list(self._servers.values())
-        for home in list(self._servers):
-            self._drop(home)
+        self._servers.clear()
+        for server in servers:
+            server.close()
         await asyncio.gather(*(server.exited for server in servers), return_exceptions=True)
 
     def _drop(self, home: Path) -> None:
@@ -147,7 +148,7 @@ class _Server:
             _log.warning("no fork server for %s: %s", self._home.name, error)
         finally:
             self.failed = not self._imported and not self._retired
-            self._close()
+            self.close()
 
     async def fork(self, program: Mapping[str, object], log: Path) -> CommandProcess | None:
         """Start a program; None while the packages are being imported, and for one that needs a fresh Python.
@@ -185,7 +186,7 @@ class _Server:
         """Fork no more programs, and exit when the last one has."""
         self._ready, self._retired = False, True
         if not self._programs:
-            self._close()
+            self.close()
 
     def _on_message(self) -> None:
         try:
@@ -195,7 +196,7 @@ class _Server:
         except OSError:
             message = b""
         if not message:
-            self._close()
+            self.close()
         elif message == fork_server.READY:
             self._imported, self._ready = True, not self._retired
             self._wait()
@@ -211,7 +212,7 @@ class _Server:
         self._programs -= 1
         self._wait()
         if self._retired and not self._programs:
-            self._close()
+            self.close()
 
     def _wait(self) -> None:
         """Retire after a time without programs."""
@@ -220,7 +221,7 @@ class _Server:
         if not self._programs and not self.ended:
             self._timer = self._loop.call_later(self._idle_seconds, self.retire)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close the socket, at whose end the server exits. Programs of a server that is gone count as killed."""
         if self.ended:
             return

@@ -113,8 +113,9 @@ def _start(target: Target) -> dict[str, Any]:
                             "code": "FileNameNotUsable",
                             "message": path.apply(
                                 lambda text: (
-                                    f"@concat('The name of ', {text}, ' has one of {' '.join(_REFUSED)}: give "
-                                    "the file another name.')"
+                                    f"@concat('The name of ', {text}, ' has one of the characters "
+                                    f"{' '.join(_REFUSED)} in it: give the file another name. Until then no training "
+                                    "is started on it, nor on files that came together with it.')"
                                 )
                             ),
                         },

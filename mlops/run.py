@@ -23,6 +23,9 @@ _SHARE_OF_STEP = 0.05
 """Share of a step's time so far after which the run is read again: its end is seen that late at most."""
 _CANCEL_SECONDS = 60
 _ERROR_LINES = 12
+_OWN_END = "exited with status code"
+"""Part of Azure ML's error of a step whose program failed: "Execution failed. User process 'python' exited with …"."""
+NO_REASON = "Azure ML gives no reason."
 
 Say = Callable[[str], None]
 
@@ -59,15 +62,27 @@ def failure(clients: Clients, history: History, job: Job, steps: list[Step]) -> 
     lines = [f"Run {job.name}: {job.status}."]
     for step in steps:
         if step.status == "Failed":
-            lines.append(f"{step.name}: Failed. {last_words(history.log(step)) or step.error}")
+            lines.append(f"{step.name}: Failed. {reason(step.error, history.log(step))}")
     if len(lines) == 1:
-        lines.append(history.run(job.name).error or "Azure ML gives no reason.")
+        lines.append(history.run(job.name).error or NO_REASON)
     if job.data and any(training_data.blob_name(job.data) in line for line in lines):
         name = training_data.original_name(clients, job.data)
         if name is not None:
             lines.append(f"{training_data.blob_name(job.data)} is the file {printable(name)}.")
     lines.append(f"Run page: {job.page}")
     return "\n".join(lines)
+
+
+def reason(error: str, log: str) -> str:
+    """Return why a step failed, by Azure ML's error and the step's log.
+
+    Where the step's own program ended it, the log has the reason. Other errors, such as a lost node or an environment
+    that cannot be built, have theirs.
+    """
+    words = last_words(log)
+    if not error or _OWN_END in error:
+        return words or error or NO_REASON
+    return f"{error.rstrip()}\nThe last line of its log: {words.splitlines()[-1]}" if words else error
 
 
 def last_words(log: str) -> str:

@@ -19,7 +19,7 @@ from mlops.errors import InvalidError, MissingError
 from mlops.history import History, Step
 from mlops.jobs import Job
 from mlops.report import REPORTS
-from mlops.run import last_words
+from mlops.run import NO_REASON, reason
 from steps.data_results import CONTRACT_FILE, PROFILE_FILE
 from steps.reporting import page, summary
 
@@ -98,12 +98,12 @@ def run_facts(history: History, job: Job, steps: list[Step]) -> page.RunFacts:
 def _step(history: History, step: Step) -> page.Step:
     error = ""
     if step.status == "Failed":
-        error = last_words(history.log(step)) or step.error or "Azure ML gives no reason."
+        error = reason(step.error, history.log(step))
     return page.Step(step.name, step.status, step.seconds, bool(step.reused), error)
 
 
 def _no_reason(job: Job) -> str:
-    return "" if job.status == "Completed" else "Azure ML gives no reason."
+    return "" if job.status == "Completed" else NO_REASON
 
 
 def _json(clients: Clients, blob: str) -> dict[str, Any]:

@@ -42,9 +42,9 @@ class TrainingData:
 def read(file: Path) -> TrainingData:
     """Read the file. Raises MissingError when it is not there, InvalidError when it is not a file or empty."""
     if not file.exists():
-        raise MissingError(f"The data file {file} does not exist: give a CSV file, such as DATA=data/houses.csv")
+        raise MissingError(f"The data file {file} does not exist: give a CSV file, such as data/houses.csv")
     if not file.is_file():
-        raise InvalidError(f"{file} is not a file: give a CSV file, such as DATA=data/houses.csv")
+        raise InvalidError(f"{file} is not a file: give a CSV file, such as data/houses.csv")
     return measured(file, str(file))
 
 

@@ -138,7 +138,8 @@ def test_a_name_that_spark_takes_for_a_pattern_starts_nothing(starting: Starting
     assert run["properties"]["status"] == "Failed"
     assert run["properties"]["error"] == {
         "code": "FileNameNotUsable",
-        "message": "The name of incoming/all*.csv has one of * ? { } [ ] \\ % # :: give the file another name.",
+        "message": "The name of incoming/all*.csv has one of the characters * ? { } [ ] \\ % # : in it: give the file "
+        "another name. Until then no training is started on it, nor on files that came together with it.",
     }
     assert len(starting.trainings()) == before
 

@@ -146,6 +146,24 @@ def test_labels_are_held_against_the_rows_of_a_compacted_table(scoring: Scoring)
 
 
 @pytest.mark.nightly
+def test_labels_of_a_version_that_was_deleted_are_compared_with_the_gate_s_own_bounds(scoring: Scoring) -> None:
+    client = mlflow.MlflowClient(scoring.tracking)
+    source = client.get_model_version(MODEL, "2").source
+    assert source is not None
+    version = str(client.create_model_version(MODEL, source, tags={"metric.rmse": "1.5"}).version)
+    rows = rows_of(100, first=140_000)
+    scoring.score_and_watch("deleted-version", rows, version)
+    client.delete_model_version(MODEL, version)
+
+    truth = pd.DataFrame({"id": rows["id"], "y": 2 * rows["a"] + 20})
+    scoring.blobs.upload_blob(LABELS, truth.to_csv(index=False), overwrite=True)
+    output = scoring.score_and_watch("after-deletion", rows_of(100, first=150_000))
+
+    assert "deleted-version.csv: 100 rows have labels: rmse 20." in output
+    assert "Breach: rmse" not in output, "the version's own metric is gone"
+
+
+@pytest.mark.nightly
 def test_labels_that_cannot_be_used_fail_the_step_after_all_else(scoring: Scoring) -> None:
     scoring.blobs.upload_blob(LABELS, "key,y\n1,2\n", overwrite=True)
     run = scoring.start()

@@ -7,7 +7,7 @@ from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 
 from mlops import failures
 from mlops.errors import MissingError
-from mlops.run import last_words
+from mlops.run import last_words, reason
 
 
 def test_our_own_errors_are_shown_as_written() -> None:
@@ -57,6 +57,25 @@ def test_a_bug_is_no_message() -> None:
 )
 def test_a_log_s_last_lines_are_the_error(log: str, message: str) -> None:
     assert last_words(log) == message
+
+
+@pytest.mark.parametrize(
+    ("error", "log", "message"),
+    [
+        ("User process 'bash' exited with status code 1. Please …", "a\nToo few rows.\n", "Too few rows."),
+        ("User process 'bash' exited with status code 1.", "", "User process 'bash' exited with status code 1."),
+        ("", "Too few rows.", "Too few rows."),
+        ("", "", "Azure ML gives no reason."),
+        ("The node was lost.", "", "The node was lost."),
+        (
+            "The node was lost.",
+            "begin\nRun 7 is RUNNING\n",
+            "The node was lost.\nThe last line of its log: Run 7 is RUNNING",
+        ),
+    ],
+)
+def test_a_step_s_own_words_are_the_reason_only_where_its_program_failed(error: str, log: str, message: str) -> None:
+    assert reason(error, log) == message
 
 
 def test_a_missing_sign_in_names_the_remedy() -> None:

@@ -137,8 +137,17 @@ class Watcher:
         )
 
     def _gate(self, version: str) -> dict[str, float]:
-        """Return the metrics of a version on its held-out rows, which its registration kept as tags."""
-        tags = mlflow.MlflowClient().get_model_version(self._specified.model, version).tags or {}
+        """Return the metrics of a version on its held-out rows, which its registration kept as tags.
+
+        There are none for a version that was deleted since: the gate's own bounds are left. Raises the errors of a
+        server.
+        """
+        try:
+            tags = mlflow.MlflowClient().get_model_version(self._specified.model, version).tags or {}
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            return {}
         prefix = "metric."
         return {name.removeprefix(prefix): float(text) for name, text in tags.items() if name.startswith(prefix)}
 

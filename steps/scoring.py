@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 FAILED = "failed"
 """Folder in place of the others: why the notebook could not use the file."""
 REFUSED_FILE = "refused.parquet"
-_BATCH_ROWS = 100_000
+_BATCH_ROWS, _READ_AHEAD = 100_000, 2
 _MOST_REASONS = 5
 _ROW = "_row"
 _REFUSED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("record", pa.string())])
@@ -90,30 +91,87 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
     read, answers = int(noted["read"]), scored_measures.Answers(specified)
     refused = _Refused(folder / REFUSED_FILE)
     scored = 0
-    writer: pq.ParquetWriter | None = None
-    try:
-        for rows in _batches(prepared / ROWS):
-            usable = refused.take(rows, _unusable(rows))
-            predictions = _predictions(usable, model, specified, stamp)
-            wanted = refused.take(predictions, _unpredicted(predictions)) if len(predictions) else predictions
-            if not len(wanted):
-                continue
-            table = pa.Table.from_pandas(wanted, schema=writer.schema if writer else None, preserve_index=False)
-            writer = writer or pq.ParquetWriter(folder / PREDICTIONS_FILE, table.schema)
-            writer.write_table(table)
-            answers.add(wanted)
-            scored += len(wanted)
-        for rows in _batches(prepared / REFUSED):
-            refused.add(rows.rename(columns={_ROW: "row"}))
-    finally:
-        if writer is not None:
-            writer.close()
-        refused.close()
+    with _Predictions(folder / PREDICTIONS_FILE, stamp) as written:
+        try:
+            for rows in _batches(prepared / ROWS):
+                usable = refused.take(rows, _unusable(rows))
+                predictions = _predictions(usable, model, specified, stamp)
+                wanted = refused.take(predictions, _unpredicted(predictions)) if len(predictions) else predictions
+                if not len(wanted):
+                    continue
+                written.add(wanted)
+                answers.add(wanted)
+                scored += len(wanted)
+            for rows in _batches(prepared / REFUSED):
+                refused.add(rows.rename(columns={_ROW: "row"}))
+        finally:
+            refused.close()
     if scored + refused.rows != read:
         raise ScoringError(f"of {read} rows {scored} were scored and {refused.rows} refused: the others are lost")
     if scored:
         scored_measures.write(folder, json.loads(noted.get("measures") or "{}"), answers)
     return Counts(read, scored, refused.rows, dict(refused.reasons.most_common()))
+
+
+class _Predictions:
+    """The file of predictions, made with the first of them. A batch is written while the model predicts the next one.
+
+    At most two batches are in memory, so that a slow disk slows the model down.
+    """
+
+    def __init__(self, file: Path, stamp: Stamp) -> None:
+        self._file = file
+        self._stamps: dict[str, Any] = {
+            "model_version": stamp.model_version,
+            "scored_at": pd.Timestamp(stamp.scored_at),
+            "input_file": stamp.input_file,
+        }
+        if stamp.run:
+            self._stamps["run"] = stamp.run
+        self._writer: pq.ParquetWriter | None = None
+        self._thread = ThreadPoolExecutor(1)
+        self._writing: Future[None] | None = None
+
+    def __enter__(self) -> _Predictions:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        try:
+            self._wait()
+        finally:
+            self._thread.shutdown()
+            if self._writer is not None:
+                self._writer.close()
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Write rows behind the others, with the stamp in each. Raises the error of the rows before."""
+        self._wait()
+        self._writing = self._thread.submit(self._write, rows)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _write(self, rows: pd.DataFrame) -> None:
+        if self._writer is None:
+            table = pa.Table.from_pandas(rows.assign(**self._stamps), preserve_index=False)
+            self._writer = pq.ParquetWriter(self._file, table.schema)
+        else:
+            table = self._table(rows, self._writer.schema)
+        self._writer.write_table(table)
+
+    def _table(self, rows: pd.DataFrame, schema: pa.Schema) -> pa.Table:
+        """Return rows with the stamps; a stamp is repeated by Arrow, which needs no Python object for each row."""
+        own = pa.schema([field for field in schema if field.name not in self._stamps])
+        table = pa.Table.from_pandas(rows, schema=own, preserve_index=False)
+        columns = [
+            pa.repeat(pa.scalar(self._stamps[field.name], field.type), len(rows))
+            if field.name in self._stamps
+            else table.column(field.name)
+            for field in schema
+        ]
+        return pa.Table.from_arrays(columns, schema=schema)
 
 
 class _Refused:
@@ -125,11 +183,11 @@ class _Refused:
         self.rows = 0
         self.reasons: Counter[str] = Counter()
 
-    def take(self, rows: pd.DataFrame, reasons: pd.Series[Any]) -> pd.DataFrame:
-        """Keep the rows that have a reason; return the others."""
-        bad = reasons != ""
-        if not bad.any():
+    def take(self, rows: pd.DataFrame, reasons: np.ndarray[Any, Any] | None) -> pd.DataFrame:
+        """Keep the rows that have a reason; return the others. There is not one where `reasons` is None."""
+        if reasons is None:
             return rows
+        bad = reasons != ""
         records = rows[bad].drop(columns=[_ROW, "row"], errors="ignore")
         self.add(
             pd.DataFrame(
@@ -176,30 +234,42 @@ def _batches(folder: Path) -> Iterator[pd.DataFrame]:
     """Yield the rows of a folder of Parquet files; there are none without the folder."""
     if not folder.exists():
         return
-    for batch in ds.dataset(folder, format="parquet").to_batches(batch_size=_BATCH_ROWS):
+    rows = ds.dataset(folder, format="parquet")
+    for batch in rows.to_batches(batch_size=_BATCH_ROWS, batch_readahead=_READ_AHEAD, fragment_readahead=1):
         if batch.num_rows:
             yield batch.to_pandas()
 
 
-def _unusable(rows: pd.DataFrame) -> pd.Series[Any]:
+def _unusable(rows: pd.DataFrame) -> np.ndarray[Any, Any] | None:
     """Return a reason for each row with an infinite value, which training refuses too; empty for the others."""
-    reasons = pd.Series("", index=rows.index)
-    numbers = rows.select_dtypes("number")
-    infinite = numbers.isin([float("inf"), float("-inf")])
-    for column in numbers.columns[infinite.any()]:
-        reasons = reasons.mask(infinite[column] & (reasons == ""), f"infinite: {column}")
+    reasons: np.ndarray[Any, Any] | None = None
+    for column in _floats(rows):
+        infinite = np.isinf(rows[column].to_numpy())
+        if infinite.any():
+            reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons
+            reasons[infinite & (reasons == "")] = f"infinite: {column}"
     return reasons
 
 
-def _unpredicted(predictions: pd.DataFrame) -> pd.Series[Any]:
+def _unpredicted(predictions: pd.DataFrame) -> np.ndarray[Any, Any] | None:
     """Return a reason for each row without a prediction; empty for the others."""
     columns = [name for name in predictions.columns if name == "prediction" or name.startswith("prediction_")]
-    missing = predictions[columns].replace([float("inf"), float("-inf")], np.nan).isna().any(axis="columns")
-    return pd.Series("", index=predictions.index).mask(missing, _NO_PREDICTION)
+    missing, floats = np.zeros(len(predictions), dtype=bool), _floats(predictions)
+    for name in columns:
+        values = predictions[name]
+        if name not in floats:
+            values = values.replace([float("inf"), float("-inf")], np.nan)
+        missing |= ~np.isfinite(values.to_numpy()) if name in floats else values.isna().to_numpy()
+    return np.where(missing, _NO_PREDICTION, "").astype(object) if missing.any() else None
+
+
+def _floats(rows: pd.DataFrame) -> list[str]:
+    """Return the columns of floating-point numbers, which alone can be infinite."""
+    return [name for name, kind in rows.dtypes.items() if isinstance(kind, np.dtype) and kind.kind == "f"]
 
 
 def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp: Stamp) -> pd.DataFrame:
-    """Return a row for each row: its number, its keys, the model's answer, and the stamp."""
+    """Return a row for each row: its number, its keys, and the model's answer."""
     scoring = specified.score
     keys = {name: f"_key_{index}" for index, name in enumerate(scoring.keys if scoring else ())}
     if missing := [column for column in (_ROW, *keys.values()) if column not in rows]:
@@ -218,9 +288,4 @@ def _predictions(rows: pd.DataFrame, model: Any, specified: Specification, stamp
     if answer.probabilities is not None:
         for index, label in enumerate(answer.classes):
             predictions[f"probability_{label}"] = answer.probabilities[:, index]
-    predictions["model_version"] = stamp.model_version
-    predictions["scored_at"] = pd.Timestamp(stamp.scored_at)
-    predictions["input_file"] = stamp.input_file
-    if stamp.run:
-        predictions["run"] = stamp.run
     return predictions

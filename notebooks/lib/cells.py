@@ -41,6 +41,8 @@ class Cell:
     """Whether the text is a number that the type cannot hold."""
     typed: Column | None = None
     """The original text, for a column that has its type: it is cheaper to check."""
+    fits: bool = False
+    """Whether each text has a value, so that no row needs a check."""
 
     @property
     def present(self) -> Column:
@@ -50,7 +52,7 @@ class Cell:
     @property
     def wrong(self) -> Column:
         """Whether there is a text and no value."""
-        return self.present.isNotNull() & self.value.isNull()
+        return F.lit(False) if self.fits else self.present.isNotNull() & self.value.isNull()
 
     @property
     def category(self) -> Column:
@@ -76,10 +78,10 @@ def cell(rows: DataFrame, source: str, field: StructField, kind: str | None = No
     own = kind_of(field.dataType)
     kind = "integer" if kind == "integer" and own == "number" else own
     if not isinstance(rows.schema[source].dataType, StringType) and own != "text":
-        return _typed(source, field, kind)
+        return _typed(source, field, kind, rows.schema[source].dataType)
     raw = column(source)
     if own == "text":
-        return Cell(field.name, kind, raw, raw, F.lit(False))
+        return Cell(field.name, kind, raw, raw, F.lit(False), fits=True)
     trimmed = F.trim(raw)
     text = F.when(trimmed == _MISSING, None).otherwise(raw) if own in ("integer", "number") else raw
     if own not in ("integer", "number"):
@@ -106,8 +108,10 @@ def kind_of(kind: DataType) -> str:
     return "text"
 
 
-def _typed(source: str, field: StructField, kind: str) -> Cell:
+def _typed(source: str, field: StructField, kind: str, source_type: DataType) -> Cell:
     raw = column(source)
+    if source_type == field.dataType and kind == kind_of(source_type) and kind != "number":
+        return Cell(field.name, kind, raw.cast("string"), raw, F.lit(False), raw, fits=True)
     present = F.when(~F.isnan(raw.cast("double")), raw) if kind in ("integer", "number") else raw
     value = present.try_cast(field.dataType)
     too_large = F.lit(False)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
 
@@ -106,11 +107,17 @@ def measure(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Col
     )
 
 
-def aggregates(cells: Sequence[Cell], rules: Rules) -> list[Column]:
-    """Return the observed aggregates of the columns and the number of rows."""
+def aggregates(cells: Sequence[Cell], rules: Rules, sampled: Column | None = None) -> list[Column]:
+    """Return the observed aggregates of the columns and the number of rows.
+
+    `sampled` is the condition of the rows from which the quantiles are made; None for all rows.
+    """
     counted = [F.count(F.lit(1)).alias("rows")]
+    # One literal of all probabilities: Spark would analyze an array of hundreds of literals for each column.
+    probabilities = F.lit(np.array(_PROBABILITIES))
     for index, cell in enumerate(cells):
-        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]
+        own = _aggregates(cell, rules, probabilities, sampled)
+        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in own.items()]
     return counted
 
 
@@ -163,12 +170,10 @@ def _evaluated(rows: DataFrame, cells: Sequence[Cell], malformed: Column) -> tup
     return rows.select(*parts), evaluated
 
 
-def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
-    aggregates = {
-        "present": F.count(cell.present),
-        "value": F.count(cell.value),
-        "too_large": _count(cell.too_large),
-    }
+def _aggregates(cell: Cell, rules: Rules, probabilities: Column, sampled: Column | None) -> dict[str, Column]:
+    aggregates = {"present": F.count(cell.present)}
+    if not cell.fits:
+        aggregates |= {"value": F.count(cell.value), "too_large": _count(cell.too_large)}
     aggregates |= {name: _count(condition) for name, condition in broken(cell, rules).items() if name != "type"}
     if cell.is_number:
         number = cell.value.cast("double")
@@ -178,7 +183,10 @@ def _aggregates(cell: Cell, rules: Rules) -> dict[str, Column]:
             "mean": F.avg(number),
             # The value is text: an observation hands arrays on as Java objects.
             "quantiles": F.array_join(
-                F.percentile_approx(number, _PROBABILITIES, _ACCURACY).cast("array<string>"), _BETWEEN
+                F.percentile_approx(
+                    number if sampled is None else F.when(sampled, number), probabilities, _ACCURACY
+                ).cast("array<string>"),
+                _BETWEEN,
             ),
         }
     return aggregates
@@ -190,11 +198,12 @@ def _column(
     def number(name: str) -> int:
         return int(measures.get(f"{name}{index}") or 0)
 
+    count = number("present" if cell.fits else "value")
     return ColumnMeasures(
         kind=cell.kind,
-        count=number("value"),
+        count=count,
         missing=int(measures["rows"] or 0) - number("present"),
-        wrong=number("present") - number("value"),
+        wrong=number("present") - count,
         too_large=number("too_large"),
         below=number("minimum"),
         above=number("maximum"),
@@ -202,11 +211,21 @@ def _column(
         minimum=measures.get(f"least{index}"),
         maximum=measures.get(f"greatest{index}"),
         mean=measures.get(f"mean{index}"),
-        quantiles=tuple(map(float, filter(None, (measures.get(f"quantiles{index}") or "").split(_BETWEEN)))),
+        quantiles=_quantiles(
+            measures.get(f"quantiles{index}") or "", measures.get(f"least{index}"), measures.get(f"greatest{index}")
+        ),
         repeated=int(repeated.get(f"repeated{index}") or 0),
         distinct=int(repeated.get(f"distinct{index}") or 0),
         categories=() if cell.is_number else frequent,
     )
+
+
+def _quantiles(text: str, least: float | None, greatest: float | None) -> tuple[float, ...]:
+    """Return the quantiles of a column's text; those of a sample, too, begin and end with the extremes of all rows."""
+    values = [float(value) for value in text.split(_BETWEEN) if value]
+    if not values or least is None or greatest is None:
+        return ()
+    return (least, *values[1:-1], greatest)
 
 
 def _count(condition: Column) -> Column:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -14,20 +15,32 @@ from .rules import ERROR, ColumnRules, Rules
 _KINDS = {"integer": "not a whole number", "number": "not a number"}
 
 
-def reasons(cells: Sequence[Cell], rules: Rules) -> Column | None:
-    """Return the reasons for which a row is refused, empty for none; None where no column has a rule.
+def reasons(cells: Sequence[Cell], rules: Rules) -> Column:
+    """Return the reasons for which a row is refused, empty for none.
 
     A rule that is a warning refuses nothing.
     """
-    parts: list[Column] = []
-    for cell in cells:
-        own = rules.of(cell.name)
-        conditions = broken(cell, rules)
-        for name, condition in conditions.items():
-            rule = getattr(own, name)
-            if (ERROR if rule is None else rule.severity) == ERROR:
-                parts.append(F.when(condition, _reason(name, cell, own)))
-    return F.concat_ws("; ", *parts) if parts else None
+    parts = [
+        F.when(condition, _reason(name, cell, rules.of(cell.name)))
+        for cell in cells
+        for name, condition in _errors(cell, rules)
+    ]
+    return F.concat_ws("; ", *parts) if parts else F.lit("")
+
+
+def refused(cells: Sequence[Cell], rules: Rules) -> Column:
+    """Return whether a row has a reason. It is much cheaper than the reasons, which few rows need."""
+    conditions = [condition for cell in cells for _, condition in _errors(cell, rules)]
+    return reduce(Column.__or__, conditions, F.lit(False))
+
+
+def _errors(cell: Cell, rules: Rules) -> Iterator[tuple[str, Column]]:
+    """Yield the rules that refuse a row, and the condition of a cell that breaks each."""
+    own = rules.of(cell.name)
+    for name, condition in broken(cell, rules).items():
+        rule = getattr(own, name)
+        if (ERROR if rule is None else rule.severity) == ERROR and not (name == "type" and cell.fits):
+            yield name, condition
 
 
 def _reason(name: str, cell: Cell, own: ColumnRules) -> Column:

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from .cells import Cell, cell, column
 from .csv_source import QUOTING, DataError, explain, plain_errors, read_errors
-from .measures import aggregates, categories, observed
-from .row_rules import reasons
+from .measures import ColumnMeasures, aggregates, categories, observed
+from .row_rules import reasons, refused
 from .rules import Rules, parse
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
@@ -29,7 +30,16 @@ measures of the columns."""
 FAILED = "failed"
 """Folder in their place: why the file cannot be used, and whether that is the file's own fault (`refused`)."""
 _LIST = ".json"
-_ROW, _CORRUPT, _CARRIED, _REASON = "_row", "_corrupt", "_carried", "_reason"
+_ROW, _CORRUPT, _CARRIED, _VALUE = "_row", "_corrupt", "_carried", "_value"
+_BROKEN, _EMPTY, _HASH = "_broken", "_empty", "_hash"
+_KEPT, _CHECKSUM = "kept", "checksum"
+_NOT_MEASURED = ("below", "above", "not_allowed", "repeated", "distinct")
+"""Measures of the training data's check alone: here, rows that break a rule are counted by their reasons."""
+SAMPLED_ROWS = 100_000
+"""Rows from which quantiles are made, at least: shares of a distribution are exact to a third of a percent, in two
+samples of three to half of that. Files with up to twice as many rows are measured whole."""
+_FIRST_LINES = 100
+"""Lines by whose mean length the number of a file's rows is estimated."""
 _MOST_COLUMNS, _LONGEST_NAME = 30, 60
 """Limits of a header in a message: it may be a line of anything."""
 _NOT_CSV = "com.univocity.parsers.common.TextParsingException"
@@ -92,8 +102,8 @@ def prepare(
         except kept_going as error:
             # People use the file's original name, not its copy's.
             reason = _first_line(error).removeprefix(f"{file['uri']}: ")
-            failed = reason, isinstance(error, RefusedFileError)
-            _write_json(spark, f"{place}/{FAILED}", failed, "reason string, refused boolean")
+            failed = {"reason": reason, "refused": isinstance(error, RefusedFileError)}
+            _write_json(spark, f"{place}/{FAILED}", failed)
         else:
             total = Counts(total.read + counts.read, total.kept + counts.kept, total.refused + counts.refused)
     return total
@@ -126,9 +136,10 @@ def _listed(spark: SparkSession, uri: str) -> list[dict[str, str]]:
     return files
 
 
-def _write_json(spark: SparkSession, uri: str, row: tuple[object, ...], schema: str) -> None:
-    """Write one row as one file."""
-    spark.createDataFrame([row], schema).coalesce(1).write.mode("overwrite").json(uri)
+def _write_json(spark: SparkSession, uri: str, row: Mapping[str, object]) -> None:
+    """Write one row as one file. Spark starts no Python worker for literals, as it does for rows of Python's."""
+    values = (F.lit(value).alias(name) for name, value in row.items())
+    spark.range(0, 1, 1, 1).select(*values).write.mode("overwrite").json(uri)
 
 
 def _prepare(
@@ -139,38 +150,77 @@ def _prepare(
     features: Callable[[DataFrame], DataFrame],
     rules: Rules,
 ) -> Counts:
-    rows = _read(spark, input_uri, columns)
-    cells = [_cell(rows, columns, name, rules) for name in columns.needed]
-    broken = reasons(cells, rules)
-    rows = rows.withColumn(_REASON, F.lit("") if broken is None else broken)
+    head = _read_head(spark, input_uri)
+    rows = _read(spark, input_uri, columns, head.names)
+    source_cells = [_cell(rows, columns, name, rules) for name in columns.needed]
+    evaluated, cells = _evaluated(rows, source_cells, columns, rules)
     read, measured, kept = Observation("read"), Observation("measured"), Observation("kept")
-    counted = rows.observe(read, F.count(F.lit(1)).alias("rows"), F.count(column(_CORRUPT)).alias("malformed"))
-    fitting = counted.where(column(_CORRUPT).isNull()).observe(measured, *aggregates(cells, rules))
-    usable = fitting.where(column(_REASON) == "")
-    prepared = _apply(features, usable, columns).observe(kept, F.count(F.lit(1)).alias("rows"))
+    counted = evaluated.observe(read, F.count(F.lit(1)).alias("rows"), F.count(column(_CORRUPT)).alias("malformed"))
+    every = max(1, head.rows // SAMPLED_ROWS)
+    sampled = F.pmod(F.col(_HASH), F.lit(every)) == 0 if every > 1 else None
+    complete = ~F.col(_BROKEN) & ~F.col(_EMPTY)
+    fitting = counted.where(column(_CORRUPT).isNull()).observe(
+        measured, *_total(F.when(complete, F.col(_HASH))), *aggregates(cells, Rules(), sampled)
+    )
+    prepared = _apply(features, fitting.where(~F.col(_BROKEN)), columns).observe(kept, *_total(_hash()))
     prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
-    total, malformed, written = read.get["rows"], read.get["malformed"], kept.get["rows"]
+    total, written = read.get["rows"], kept.get[_KEPT]
     if total == 0:
         raise RefusedFileError(f"{input_uri}: there is not a single row.")
-    refused = 0
-    if written < total:
+    number = 0
+    by_rows_alone = kept.get == {name: measured.get[name] for name in (_KEPT, _CHECKSUM)}
+    if written < total or not by_rows_alone:
+        known = None if by_rows_alone else spark.read.parquet(f"{output_uri}/{ROWS}").select(_ROW)
         gone = Observation("gone")
-        left = _refused(spark, rows, f"{output_uri}/{ROWS}", columns, dropped=written + malformed < total)
-        left.observe(gone, F.count(F.lit(1)).alias("rows")).write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
-        refused = gone.get["rows"]
-    if written + refused != total:
+        left = _refused(rows, source_cells, columns, rules, known).observe(gone, F.count(F.lit(1)).alias("rows"))
+        left.write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
+        number = gone.get["rows"]
+    if written + number != total:
         raise DataError(
-            f"{input_uri}: of {total} rows {written} became features and {refused} were refused: the features have to "
+            f"{input_uri}: of {total} rows {written} became features and {number} were refused: the features have to "
             "be a row for each row that they keep."
         )
-    counts = Counts(total, written, refused)
+    counts = Counts(total, written, number)
     # Spark converts no column that it does not need, and then calls no row malformed for it: a hash needs all of them.
     whole = F.xxhash64(*map(column, columns.needed)) != F.lit(0)
-    frequent = categories(rows.where(column(_CORRUPT).isNull() & whole), cells)
-    measures = {name: asdict(profile) for name, profile in observed(cells, measured.get, frequent).items()}
-    row = (counts.read, counts.kept, counts.refused, json.dumps(measures))
-    _write_json(spark, f"{output_uri}/{COUNTS}", row, "read long, kept long, refused long, measures string")
+    frequent = categories(rows.where(column(_CORRUPT).isNull() & whole), source_cells)
+    profiles = observed(cells, measured.get, frequent).items()
+    measures = {name: _measures(profile) for name, profile in profiles}
+    _write_json(spark, f"{output_uri}/{COUNTS}", asdict(counts) | {"measures": json.dumps(measures)})
     return counts
+
+
+def _evaluated(rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: Rules) -> tuple[DataFrame, list[Cell]]:
+    """Return the rows with a column for each fact that aggregates and filter need, so that each is computed once.
+
+    Facts are values, whether a row breaks a rule, whether it lacks a value, and the hash of its number.
+    """
+    parts: list[Column] = []
+    evaluated: list[Cell] = []
+    for index, read_cell in enumerate(cells):
+        name = f"{_VALUE}{index}"
+        if not read_cell.fits:
+            parts.append(read_cell.value.alias(name))
+        evaluated.append(read_cell if read_cell.fits else replace(read_cell, value=F.col(name)))
+    names = dict.fromkeys([*columns.needed, *columns.keys, _ROW, _CORRUPT])
+    valued = rows.select(*map(column, names), *parts)
+    empty = reduce(Column.__or__, (column(name).isNull() for name in columns.needed), F.lit(False))
+    facts = (refused(evaluated, rules).alias(_BROKEN), empty.alias(_EMPTY), _hash().alias(_HASH))
+    return valued.select("*", *facts), evaluated
+
+
+def _hash() -> Column:
+    return F.xxhash64(column(_ROW))
+
+
+def _total(hashes: Column) -> list[Column]:
+    """Return the number and the checksum of rows, by their hashes: two sets of rows that agree in both are the same."""
+    return [F.count(hashes).alias(_KEPT), F.coalesce(F.bit_xor(hashes), F.lit(0)).alias(_CHECKSUM)]
+
+
+def _measures(profile: ColumnMeasures) -> dict[str, object]:
+    """Return the measures that the score step hands on."""
+    return {name: value for name, value in asdict(profile).items() if name not in _NOT_MEASURED}
 
 
 def _cell(rows: DataFrame, columns: Columns, name: str, rules: Rules) -> Cell:
@@ -178,9 +228,8 @@ def _cell(rows: DataFrame, columns: Columns, name: str, rules: Rules) -> Cell:
     return cell(rows, name, columns.schema[name], None if own is None else str(own.limit))
 
 
-def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
+def _read(spark: SparkSession, input_uri: str, columns: Columns, header: Sequence[str]) -> DataFrame:
     """Return the file's rows with their numbers, in the types of the schema. Columns may be in any order."""
-    header = _header(spark, input_uri)
     if twice := sorted({name for name in header if header.count(name) > 1}):
         raise RefusedFileError(f"{input_uri}: the header has {_named(twice)} more than once.")
     if missing := [name for name in dict.fromkeys([*columns.needed, *columns.keys]) if name not in header]:
@@ -199,15 +248,25 @@ def _read(spark: SparkSession, input_uri: str, columns: Columns) -> DataFrame:
     return rows.withColumn(_ROW, F.monotonically_increasing_id())
 
 
-def _header(spark: SparkSession, input_uri: str) -> list[str]:
-    first = spark.read.text(input_uri).first()
+@dataclass(frozen=True)
+class _Head:
+    """Beginning of a file: the names of its columns, and about how many rows it has."""
+
+    names: list[str]
+    rows: int
+
+
+def _read_head(spark: SparkSession, input_uri: str) -> _Head:
+    # Spark's hidden column of files' properties: docs.databricks.com "File metadata column".
+    lines = spark.read.text(input_uri).select("value", "_metadata.file_size").take(_FIRST_LINES)
     try:
-        names = [] if first is None else next(csv.reader([str(first[0]).lstrip("\ufeff")]), [])
+        names = next(csv.reader([str(lines[0]["value"]).lstrip("\ufeff")]), []) if lines else []
     except csv.Error as error:
         raise RefusedFileError(f"{input_uri}: its first line is no header: {error}.") from error
     if not any(names):
         raise RefusedFileError(f"{input_uri}: there is no header, and not a single row.")
-    return [name.strip() for name in names]
+    length = sum(len(line["value"].encode()) + 1 for line in lines) / len(lines)
+    return _Head([name.strip() for name in names], int(lines[0]["file_size"] / length))
 
 
 def _named(header: Sequence[str]) -> str:
@@ -237,31 +296,34 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
     return feature_rows.select(*own, *carried)
 
 
-def _refused(spark: SparkSession, rows: DataFrame, prepared: str, columns: Columns, *, dropped: bool) -> DataFrame:
-    """Return the rows that are not among the prepared ones: number, reason, and the row itself as text."""
+def _refused(
+    rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: Rules, known: DataFrame | None
+) -> DataFrame:
+    """Return the rows that are not among the prepared ones: number, reason, and the row itself as text.
+
+    `known` has the numbers of the prepared rows; None where the others are just the rows that are malformed, break a
+    rule or lack a value.
+    """
+    corrupt, broken = column(_CORRUPT), reasons(cells, rules)
     empty = F.concat_ws(", ", *(F.when(column(name).isNull(), F.lit(name)) for name in columns.needed))
-    broken = column(_REASON)
-    malformed = rows.where(column(_CORRUPT).isNotNull()).select(
-        _ROW,
-        F.when(empty == "", F.lit("malformed: more or fewer values than columns"))
-        .otherwise(F.concat(F.lit("malformed: no value that fits in "), empty))
-        .alias("reason"),
-        column(_CORRUPT).alias("record"),
+    if known is None:
+        rows = rows.where(corrupt.isNotNull() | (broken != "") | (empty != ""))
+    else:
+        rows = rows.join(known, _ROW, "left_anti")
+    malformed = F.when(empty == "", F.lit("malformed: more or fewer values than columns")).otherwise(
+        F.concat(F.lit("malformed: no value that fits in "), empty)
     )
-    if not dropped:
-        return malformed
-    known = spark.read.parquet(prepared).select(_ROW)
-    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT, _REASON))))
-    incomplete = rows.where(column(_CORRUPT).isNull()).join(known, _ROW, "left_anti")
-    return malformed.unionByName(
-        incomplete.select(
-            _ROW,
-            F.when(broken != "", broken)
-            .when(empty == "", F.lit("left out by the features"))
-            .otherwise(F.concat(F.lit("missing: "), empty))
-            .alias("reason"),
-            content.alias("record"),
-        )
+    fitting = (
+        F.when(broken != "", broken)
+        .when(empty == "", F.lit("left out by the features"))
+        .otherwise(F.concat(F.lit("missing: "), empty))
+    )
+    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
+    is_malformed = corrupt.isNotNull()
+    return rows.select(
+        _ROW,
+        F.when(is_malformed, malformed).otherwise(fitting).alias("reason"),
+        F.when(is_malformed, corrupt).otherwise(content).alias("record"),
     )
 
 

@@ -107,10 +107,11 @@ def measure(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Col
     )
 
 
-def aggregates(cells: Sequence[Cell], rules: Rules, sampled: Column | None = None) -> list[Column]:
+def aggregates(cells: Sequence[Cell], rules: Rules | None, sampled: Column | None = None) -> list[Column]:
     """Return the observed aggregates of the columns and the number of rows.
 
-    `sampled` is the condition of the rows from which the quantiles are made; None for all rows.
+    Without `rules`, breaches are not counted. `sampled` is the condition of the rows from which the quantiles are made;
+    None for all rows.
     """
     counted = [F.count(F.lit(1)).alias("rows")]
     # One literal of all probabilities: Spark would analyze an array of hundreds of literals for each column.
@@ -170,17 +171,19 @@ def _evaluated(rows: DataFrame, cells: Sequence[Cell], malformed: Column) -> tup
     return rows.select(*parts), evaluated
 
 
-def _aggregates(cell: Cell, rules: Rules, probabilities: Column, sampled: Column | None) -> dict[str, Column]:
+def _aggregates(cell: Cell, rules: Rules | None, probabilities: Column, sampled: Column | None) -> dict[str, Column]:
     aggregates = {"present": F.count(cell.present)}
     if not cell.fits:
-        aggregates |= {"value": F.count(cell.value), "too_large": _count(cell.too_large)}
-    aggregates |= {name: _count(condition) for name, condition in broken(cell, rules).items() if name != "type"}
+        aggregates["value"] = F.count(cell.value)
+    if rules is not None:
+        aggregates["too_large"] = _count(cell.too_large)
+        aggregates |= {name: _count(condition) for name, condition in broken(cell, rules).items() if name != "type"}
     if cell.is_number:
         number = cell.value.cast("double")
         aggregates |= {
             "least": F.min(number),
             "greatest": F.max(number),
-            "mean": F.avg(number),
+            "sum": F.sum(number),
             # The value is text: an observation hands arrays on as Java objects.
             "quantiles": F.array_join(
                 F.percentile_approx(
@@ -198,7 +201,7 @@ def _column(
     def number(name: str) -> int:
         return int(measures.get(f"{name}{index}") or 0)
 
-    count = number("present" if cell.fits else "value")
+    count, total = number("present" if cell.fits else "value"), measures.get(f"sum{index}")
     return ColumnMeasures(
         kind=cell.kind,
         count=count,
@@ -210,7 +213,7 @@ def _column(
         not_allowed=number("allowed"),
         minimum=measures.get(f"least{index}"),
         maximum=measures.get(f"greatest{index}"),
-        mean=measures.get(f"mean{index}"),
+        mean=None if total is None else total / count,
         quantiles=_quantiles(
             measures.get(f"quantiles{index}") or "", measures.get(f"least{index}"), measures.get(f"greatest{index}")
         ),

@@ -33,7 +33,7 @@ _LIST = ".json"
 _ROW, _CORRUPT, _CARRIED, _VALUE = "_row", "_corrupt", "_carried", "_value"
 _BROKEN, _EMPTY, _HASH = "_broken", "_empty", "_hash"
 _KEPT, _CHECKSUM = "kept", "checksum"
-_NOT_MEASURED = ("below", "above", "not_allowed", "repeated", "distinct")
+_NOT_MEASURED = ("too_large", "below", "above", "not_allowed", "repeated", "distinct")
 """Measures of the training data's check alone: here, rows that break a rule are counted by their reasons."""
 SAMPLED_ROWS = 100_000
 """Rows from which quantiles are made, at least: shares of a distribution are exact to a third of a percent, in two
@@ -160,7 +160,7 @@ def _prepare(
     sampled = F.pmod(F.col(_HASH), F.lit(every)) == 0 if every > 1 else None
     complete = ~F.col(_BROKEN) & ~F.col(_EMPTY)
     fitting = counted.where(column(_CORRUPT).isNull()).observe(
-        measured, *_total(F.when(complete, F.col(_HASH))), *aggregates(cells, Rules(), sampled)
+        measured, *_total(F.when(complete, F.col(_HASH))), *aggregates(cells, None, sampled)
     )
     prepared = _apply(features, fitting.where(~F.col(_BROKEN)), columns).observe(kept, *_total(_hash()))
     prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")

@@ -10,7 +10,7 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,17 +27,42 @@ def spark_session(scratch: Path) -> Iterator[Any]:
     from localcloud.core.settings import load_settings
     from localcloud.databricks.launch import find_tools
     from localcloud.engine.java_runtime import jvm_options
+
+    java_home = find_tools(load_settings()).java_home
+    options = {
+        "spark.master": "local[*]",
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
+    }
+    with _session(java_home, options) as session:
+        yield session
+
+
+@contextmanager
+def driver_session(scratch: Path) -> Iterator[Any]:
+    """Yield a session on the settings of a driver of localcloud's: its memory, its JVM's options, its extensions."""
+    from localcloud.core.settings import load_settings
+    from localcloud.databricks.launch import find_tools, launch_conf
+
+    settings = load_settings()
+    tools = find_tools(settings)
+    (scratch / "tmp").mkdir(parents=True, exist_ok=True)
+    with _session(tools.java_home, launch_conf(settings, tools, scratch)) as session:
+        yield session
+
+
+@contextmanager
+def _session(java_home: Path, options: Mapping[str, str]) -> Iterator[Any]:
     from pyspark.sql import SparkSession
 
     os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
     os.environ["PYSPARK_PYTHON"] = sys.executable  # workers of a UDF need its packages
-    os.environ["JAVA_HOME"] = str(find_tools(load_settings()).java_home)
+    os.environ["JAVA_HOME"] = str(java_home)
     os.environ["SPARK_LAUNCHER_OPTS"] = "-XX:-UsePerfData"
-    options: dict[str, bool | float | int | str | None] = {
-        "spark.ui.enabled": "false",
-        "spark.driver.extraJavaOptions": shlex.join(jvm_options(scratch)),
-    }
-    session = SparkSession.builder.master("local[*]").config(map=options).getOrCreate()
+    builder = SparkSession.builder
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     try:
         yield session

@@ -1,4 +1,8 @@
-"""Scoring of a file of many rows, against Spark that reads, predicts by pandas_udf and writes in a session by hand."""
+"""Scoring of a file of many rows, against a Spark program that reads, predicts by pandas_udf and writes.
+
+A run's two steps that read the rows are the job: `prepare`, on a warm pool's driver, and `score`. The floor is a
+program of its own, from its start to its end, or its work alone in a session that is up and has done it before.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import psutil
 
+from packages.localcloud.benchmarks.bare_scoring import score_by_hand
 from packages.localcloud.benchmarks.by_hand import engineered_by_hand, spark_session, trained_by_hand
 from packages.localcloud.benchmarks.engineering import write_rows
 from packages.localcloud.benchmarks.pairs import Comparison, seconds
@@ -24,6 +28,7 @@ _STEPS = ("prepare", "score")
 _COMPLETED = re.compile(r"^step (\w+) Completed after ([\d.]+) s", re.MULTILINE)
 _SAMPLE_SECONDS = 0.2
 _MIB = 2**20
+_PROGRAM, _SESSION = "Spark program", "warm Spark session"
 
 
 @dataclass
@@ -34,59 +39,93 @@ class _Peak:
 
 
 def measure(rows: int) -> Callable[[int], Comparison]:
-    """Return the measurement of seconds for a number of rows: both steps that read the rows, by the run's own clock."""
-    return lambda pairs: Comparison(
-        f"scoring, {rows:,} rows", "bare Spark", 1.2, *_measured(rows, pairs, lambda took, _: took)
-    )
+    """Return the measurement of seconds for a number of rows, against a program from its start to its end."""
+
+    def compare(pairs: int) -> Comparison:
+        jobs, floors = [], []
+        with _by_hand(rows) as (folder, data):
+            for _ in range(pairs):
+                jobs.append(_scoring_seconds(data))
+                floors.append(_program_seconds(folder, data))
+        return Comparison(f"scoring, {rows:,} rows", _PROGRAM, 1.2, jobs, floors)
+
+    return compare
+
+
+def measure_warm(rows: int) -> Callable[[int], Comparison]:
+    """Return the measurement of seconds against the work alone, in a session that has done it before."""
+
+    def compare(pairs: int) -> Comparison:
+        jobs, floors = [], []
+        with _by_hand(rows) as (folder, data), spark_session(folder) as spark:
+            score_by_hand(spark, folder, data)
+            for _ in range(pairs):
+                jobs.append(_scoring_seconds(data))
+                floors.append(seconds(lambda: score_by_hand(spark, folder, data)))
+        return Comparison(f"scoring, {rows:,} rows", _SESSION, None, jobs, floors)
+
+    return compare
+
+
+def measure_rows(fewer: int, more: int) -> Callable[[int], Comparison]:
+    """Return the measurement of the seconds that a million rows more take: the fixed part is in neither number."""
+
+    def compare(pairs: int) -> Comparison:
+        jobs, floors = [], []
+        millions = (more - fewer) / 10**6
+        with _by_hand(fewer) as (folder, data), TemporaryDirectory() as scratch:
+            longer = Path(scratch) / "rows.csv"
+            write_rows(longer, more, without="progression")
+            for _ in range(pairs):
+                jobs.append((_scoring_seconds(longer) - _scoring_seconds(data)) / millions)
+                floors.append((_program_seconds(folder, longer) - _program_seconds(folder, data)) / millions)
+        name = f"scoring, a million rows more of {fewer:,} to {more:,}"
+        return Comparison(name, _PROGRAM, 1.2, jobs, floors)
+
+    return compare
 
 
 def measure_memory(rows: int) -> Callable[[int], Comparison]:
     """Return the measurement of peak memory for a number of rows: the driver with its JVM, and the step `score`."""
-    return lambda pairs: Comparison(
-        f"memory of scoring, {rows:,} rows", "bare Spark", None, *_measured(rows, pairs, lambda _, peak: peak),
-        unit="MiB",
-    )  # fmt: skip
+
+    def compare(pairs: int) -> Comparison:
+        jobs, floors = [], []
+        with _by_hand(rows) as (folder, data):
+            for _ in range(pairs):
+                with _peak(_run_processes) as peak:
+                    _scoring_seconds(data)
+                jobs.append(peak.mib)
+                with _peak(_children) as peak:
+                    _program_seconds(folder, data)
+                floors.append(peak.mib)
+        return Comparison(f"memory of scoring, {rows:,} rows", _PROGRAM, None, jobs, floors, unit="MiB")
+
+    return compare
 
 
-def _measured(rows: int, pairs: int, value: Callable[[float, float], float]) -> tuple[list[float], list[float]]:
+@contextmanager
+def _by_hand(rows: int) -> Iterator[tuple[Path, Path]]:
+    """Yield a folder with a model that was trained by hand, and a file of rows; the stack is up."""
     run("make", "up")
-    env = shell_environment()
-    jobs, floors = [], []
     with TemporaryDirectory() as scratch:
         folder = Path(scratch)
         data = folder / "rows.csv"
         write_rows(data, rows, without="progression")
         with spark_session(folder) as spark:
             engineered_by_hand(spark, folder)
-            trained_by_hand(folder)
-            _scored_by_hand(spark, folder, data)
-            for _ in range(pairs):
-                run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env)
-                with _peak(_run_processes) as peak:
-                    took = _scoring_seconds(data, env)
-                jobs.append(value(took, peak.mib))
-                with _peak(_by_hand) as peak:
-                    took = seconds(lambda: _scored_by_hand(spark, folder, data))
-                floors.append(value(took, peak.mib))
-    return jobs, floors
+        trained_by_hand(folder)
+        yield folder, data
 
 
-def _scored_by_hand(spark: Any, folder: Path, data: Path) -> None:
-    """Read, make features, predict and write, without a check of anything."""
-    import mlflow
-    from pyspark.sql.types import StructType
-
-    from notebooks.lib.diabetes import SCHEMA, complete_rows
-
-    schema = StructType([field for field in SCHEMA.fields if field.name != "progression"])
-    features = complete_rows(spark.read.csv(data.as_uri(), schema=schema, header=True))
-    predict = mlflow.pyfunc.spark_udf(spark, (folder / "model").as_uri(), result_type="double", env_manager="local")
-    names = [name for name in features.columns if name in schema.names]
-    scored = features.withColumn("prediction", predict(*names)).select("age", "sex", "prediction")
-    scored.write.mode("overwrite").parquet((folder / "scored").as_uri())
+def _program_seconds(folder: Path, data: Path) -> float:
+    program = (sys.executable, "-m", "packages.localcloud.benchmarks.bare_scoring", str(folder), str(data))
+    return seconds(lambda: run(*program))
 
 
-def _scoring_seconds(data: Path, env: dict[str, str]) -> float:
+def _scoring_seconds(data: Path) -> float:
+    """Return the seconds of both steps by the run's own clock, once the instance pool has an idle instance."""
+    env = shell_environment()
+    run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env)
     text = run(sys.executable, "-m", "mlops", "score", "--stack", "local", "--again", str(data), env=env)
     took = {name: float(duration) for name, duration in _COMPLETED.findall(text)}
     if not took.keys() >= set(_STEPS):
@@ -118,10 +157,8 @@ def _peak(processes: Callable[[], Iterator[psutil.Process]]) -> Iterator[_Peak]:
         thread.join()
 
 
-def _by_hand() -> Iterator[psutil.Process]:
-    own = psutil.Process()
-    yield own
-    yield from own.children(recursive=True)
+def _children() -> Iterator[psutil.Process]:
+    yield from psutil.Process().children(recursive=True)
 
 
 def _run_processes() -> Iterator[psutil.Process]:

@@ -224,7 +224,7 @@ def _column(
 
 
 def _quantiles(text: str, least: float | None, greatest: float | None) -> tuple[float, ...]:
-    """Return the quantiles of a column's text; those of a sample, too, begin and end with the extremes of all rows."""
+    """Return the quantiles of a column's text; quantiles of a sample, too, begin and end with all rows' extremes."""
     values = [float(value) for value in text.split(_BETWEEN) if value]
     if not values or least is None or greatest is None:
         return ()

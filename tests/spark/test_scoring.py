@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, StructField, StructType
 
+from notebooks.lib import scoring
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.diabetes import SCHEMA, complete_rows
@@ -173,6 +174,32 @@ def test_features_that_cannot_be_made_without_the_target_are_named(
 ) -> None:
     with pytest.raises(DataError, match=message):
         _prepare(spark, tmp_path, [HEADER, f"p1,{VALUES}"], features=features)
+
+
+def test_features_that_repeat_one_row_in_place_of_another_are_found(spark: SparkSession, tmp_path: Path) -> None:
+    def repeat_the_old(rows: DataFrame) -> DataFrame:
+        return rows.where("age = 59").crossJoin(rows.sparkSession.range(2)).drop("id")
+
+    with pytest.raises(DataError, match="of 2 rows 2 became features and 1 were refused"):
+        _prepare(
+            spark, tmp_path, [HEADER, f"p1,{VALUES}", f"p2,{VALUES.replace('59', '60', 1)}"], features=repeat_the_old
+        )
+
+
+def test_quantiles_of_many_rows_are_of_a_sample_with_the_extremes_of_all(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "SAMPLED_ROWS", 1000)
+    lines = [f"p,59,2,{number / 100},101,157,93.2,38,4,4.8598,87" for number in range(4000)]
+
+    _prepare(spark, tmp_path, [HEADER, *lines])
+
+    bmi = _measures(tmp_path)["bmi"]
+    assert (bmi["count"], bmi["minimum"], bmi["maximum"], bmi["mean"]) == (4000, 0.0, 39.99, pytest.approx(19.995))
+    quantiles = bmi["quantiles"]
+    assert (len(quantiles), quantiles[0], quantiles[-1]) == (401, 0.0, 39.99)
+    distances = [abs(quantile - 39.99 * index / 400) for index, quantile in enumerate(quantiles)]
+    assert 0.05 < max(distances) < 2, "of a quarter of the rows: of all, no quantile is off by two rows"
 
 
 def test_rows_that_break_an_error_of_the_contract_are_refused_with_the_rule(

@@ -152,7 +152,9 @@ def logs(
     clients = clients_of(stack, outputs, pipeline)
     job = jobs.newest(clients) if run is None else runs_.job(clients, run)
     if job is None:
-        raise MissingError(f"There is no run of {clients.pipeline.name} yet: start one with `python -m mlops run`.")
+        raise MissingError(
+            f"There is no run of {clients.pipeline.name} yet: start one with `python -m mlops run {clients.options}`."
+        )
     history = History(clients)
     printed: dict[str, int] = {}
     while True:

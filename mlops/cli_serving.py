@@ -39,7 +39,9 @@ def serve(
     elif log:
         endpoint = online_endpoints.read(clients)
         if endpoint.serving is None:
-            raise MissingError(f"Nothing answers on {endpoint.name}: run `python -m mlops serve` first.")
+            raise MissingError(
+                f"Nothing answers on {endpoint.name}: run `python -m mlops serve {clients.options}` first."
+            )
         typer.echo(plain(online_endpoints.log(clients, endpoint.serving.colour), lines=True))
     else:
         rollout.serve(clients, say, at_once=at_once)
@@ -72,7 +74,7 @@ def invoke(
         )
     invoked = endpoint.deployments[deployment] if deployment is not None else endpoint.serving
     if invoked is None:
-        raise MissingError(f"Nothing answers on {endpoint.name}: run `python -m mlops serve` first.")
+        raise MissingError(f"Nothing answers on {endpoint.name}: run `python -m mlops serve {clients.options}` first.")
     if invoked.version:
         request = online_requests.fit(request, served_model.read(clients, invoked.version).columns, source)
     typer.echo(as_json(invocation.Caller(clients, endpoint).ask(request, deployment)))

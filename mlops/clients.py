@@ -31,6 +31,11 @@ class Clients:
         self.pipeline = pipeline
 
     @property
+    def options(self) -> str:
+        """Options of a verb that works on the same stack and pipeline, for messages with a command."""
+        return f"--stack {self.outputs.environment} --pipeline {self.pipeline.name}"
+
+    @property
     def endpoint(self) -> str:
         """Name of the batch endpoint that invokes the pipeline. Raises MissingError when the stack has none for it."""
         if self.pipeline.has_first_endpoint:

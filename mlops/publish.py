@@ -147,7 +147,7 @@ def of_version(clients: Clients, version: str) -> Published:
     if version not in known:
         raise MissingError(
             f"Version {version} is not published on {clients.outputs.environment}: run `python -m mlops publish "
-            f"--pipeline {clients.pipeline.name} --version {version}` first. {hint(version, known)}"
+            f"{clients.options} --version {version}` first. {hint(version, known)}"
         )
     return known[version]
 

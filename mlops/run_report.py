@@ -46,11 +46,13 @@ def write(clients: Clients, name: str | None, output: Path | None, *, with_summa
     """
     job = jobs.newest(clients) if name is None else runs.job(clients, name)
     if job is None:
-        raise MissingError(f"There is no run of {clients.pipeline.name} yet: start one with `make run`.")
+        raise MissingError(
+            f"There is no run of {clients.pipeline.name} yet: start one with `python -m mlops run {clients.options}`."
+        )
     if not job.ended:
         raise InvalidError(
             f"The run {job.name} is under way ({job.status}): it has a report when it has ended. Follow it with "
-            f"`python -m mlops logs --run {job.name} --follow`."
+            f"`python -m mlops logs --run {job.name} --follow {clients.options}`."
         )
     file = output or DEFAULT_FOLDER / f"{job.name}.html"
     history = History(clients)

@@ -47,7 +47,10 @@ def find_scorer(clients: Clients) -> Scorer:
     else:
         default = publish.published(clients)
         if default is None:
-            raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
+            raise MissingError(
+                f"Nothing is published on stack {clients.outputs.environment}: run `python -m mlops publish "
+                f"{clients.options}` first."
+            )
         deployment = default.deployment
     beside = publish.scoring_deployment(clients, deployment)
     if beside is None:

@@ -175,11 +175,13 @@ def _lines(results: Iterable[Refusal | Failure]) -> list[str]:
 
 
 def _how_to_follow(clients: Clients) -> str:
-    options = f"--stack {clients.outputs.environment} --pipeline {clients.pipeline.name}"
     watch = clients.pipeline.specification.watch
     if watch is not None and watch.retrain == "work_item":
-        return f"`python -m mlops episodes {options}` lists the episodes of the daily build's work items."
-    return f"`python -m mlops runs {options}` shows the training runs, and `python -m mlops logs RUN {options}` one."
+        return f"`python -m mlops episodes {clients.options}` lists the episodes of the daily build's work items."
+    return (
+        f"`python -m mlops runs {clients.options}` shows the training runs, and `python -m mlops logs --run RUN "
+        f"{clients.options}` one."
+    )
 
 
 def _show_window(clients: Clients, entry: Entry, console: Console) -> None:

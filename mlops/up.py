@@ -147,5 +147,8 @@ def run_again(
     """
     now = publish.of_version(clients, version) if version else publish.published(clients)
     if now is None:
-        raise MissingError("Nothing is published on this stack: run `python -m mlops publish` first.")
+        raise MissingError(
+            f"Nothing is published on stack {clients.outputs.environment}: run `python -m mlops publish "
+            f"{clients.options}` first."
+        )
     train(clients, now, data, console, started, parameters, force=force)

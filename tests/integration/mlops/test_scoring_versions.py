@@ -184,7 +184,7 @@ def test_refused_files_are_listed_and_left_alone_until_they_change(tested: Stack
     assert "1 file scored, 1 refused." in files.printed
     assert f"bad.csv: refused as a whole, by version 2 of diabetes (run {runs[0]}, " in files.printed
     assert "After breaches: retraining-diabetes-000001 started run tr-1 on incoming/new.csv." in files.printed
-    assert "`python -m mlops runs --stack staging --pipeline diabetes` shows the training runs" in files.printed
+    assert "`python -m mlops logs --run RUN --stack staging --pipeline diabetes` one." in files.printed
 
     (episode,) = episodes.refused(tested.clients)
     assert episode.title == "1 file was refused when diabetes scored on stack staging"

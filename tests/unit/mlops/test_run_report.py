@@ -43,7 +43,9 @@ class Platform:
         self.artifacts: dict[str, str] = {}
         self.error = ""
         training = SimpleNamespace(download_blob=self._blob)
-        self.clients: Any = SimpleNamespace(pipeline=specifications.load(None), training=training)
+        self.clients: Any = SimpleNamespace(
+            pipeline=specifications.load(None), training=training, options="--stack dev --pipeline diabetes"
+        )
 
     def _blob(self, name: str) -> Any:
         if name not in self.blobs:
@@ -123,7 +125,8 @@ def test_a_run_that_failed_without_a_step_shows_its_own_error(platform: Platform
 def test_a_run_under_way_an_unknown_run_and_none_are_refused(platform: Platform) -> None:
     platform.jobs = [job("batchjob-5", "Running"), COMPLETED]
 
-    with pytest.raises(InvalidError, match=r"The run batchjob-5 is under way \(Running\).*logs --run batchjob-5"):
+    follow = r"logs --run batchjob-5 --follow --stack \w+ --pipeline diabetes`"
+    with pytest.raises(InvalidError, match=rf"The run batchjob-5 is under way \(Running\).*{follow}"):
         written(platform)
     with pytest.raises(MissingError, match=r"no run 'batchjob-I' of diabetes. Did you mean batchjob-\d or batchjob-\d"):
         written(platform, "batchjob-I")

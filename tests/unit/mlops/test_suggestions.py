@@ -30,7 +30,9 @@ def test_a_hint_has_the_closest_names_or_the_first_ones(name: str, known: list[s
 
 def _clients() -> Any:
     outputs = SimpleNamespace(environment="dev", batch_endpoint="bep")
-    return SimpleNamespace(pipeline=specifications.load("diabetes"), outputs=outputs, endpoint="bep")
+    return SimpleNamespace(
+        pipeline=specifications.load("diabetes"), outputs=outputs, endpoint="bep", options="--stack dev"
+    )
 
 
 def test_an_unknown_version_or_run_is_answered_with_the_existing_ones(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -341,6 +341,8 @@ class Specification(_Section):
         columns = [name for name in self.data_contract.columns if name != self.target]
         if columns and (unknown := [name for name in self.watch.columns if name not in columns]):
             raise ValueError(f"watch.columns has no column {unknown[0]!r} to watch: {closest(unknown[0], columns)}")
+        if columns and (unknown := [name for name in self.watch.leave_out if name not in columns]):
+            raise ValueError(f"watch.leave_out has no column {unknown[0]!r} to watch: {closest(unknown[0], columns)}")
         labels = self.watch.labels
         if labels is None:
             return self

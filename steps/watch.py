@@ -87,6 +87,10 @@ class Watch(_Section):
     columns: dict[Annotated[str, Field(min_length=1)], ColumnLimits] = Field(
         default={}, description="Limits by column, instead of drift, missing and new_categories."
     )
+    leave_out: tuple[Annotated[str, Field(min_length=1)], ...] = Field(
+        default=(),
+        description="Columns that are not watched, such as numbers of records, which differ in each file: [house_id].",
+    )
     fewest_rows: int = Field(default=50, ge=1, description="Files with fewer rows are measured, and not judged.")
     labels: Labels | None = Field(default=None, description="Without it, predictions are held against no outcome.")
     retrain: Literal["never", "on_drift", "work_item"] = Field(

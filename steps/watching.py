@@ -88,7 +88,7 @@ def _columns(
     compared = {}
     for name, measured in scored.columns.items():
         before = profile.columns.get(name)
-        if before is not None and name != profile.target:
+        if before is not None and name != profile.target and name not in watch.leave_out:
             compared[name] = _column(before, measured, watch.limit(name, "drift"), show_values=show_values)
     return compared
 

@@ -49,13 +49,26 @@ def specification(
         },
         "gate": {"metrics": _GATES[task], "confidence": 0.9, "when_not_comparable": "refuse"},
         "score": {"notebook": f"{name}_scoring", "input": f"scoring/in/{name}", "keys": []},
-        "watch": {"drift": 0.25, "prediction_drift": 0.25, "missing": 0.1, "new_categories": 0.05, "refused": 0.05},
+        "watch": {
+            "drift": 0.25, "prediction_drift": 0.25, "missing": 0.1, "new_categories": 0.05, "refused": 0.05,
+            "leave_out": _record_numbers(columns, target, rows),
+        },
     }  # fmt: skip
     if online:
         content["serve"] = "online"
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
     hint = "" if online else _SERVING_HINT
     return f"# yaml-language-server: $schema=../pipeline.schema.json\n{text}{hint}"
+
+
+def _record_numbers(columns: Sequence[Column], target: str, rows: int) -> list[str]:
+    """Return the columns that number the records: another file has other numbers, which are no drift."""
+    whole = ("IntegerType", "LongType")
+    return [
+        column.name
+        for column in columns
+        if column.name != target and column.kind in whole and column.distinct == rows and column.missing == 0
+    ]
 
 
 def train_component(name: str) -> str:

@@ -88,6 +88,7 @@ def test_the_data_contract_follows_from_the_file(root: Path, tmp_path: Path) -> 
         "sold": {"type": {"limit": "integer"}, "allowed": {"limit": [0, 1]}, "missing": {"limit": 0}},
     }  # fmt: skip
     assert (contract.show_values, contract.rows and contract.rows.limit) == (False, 50)
+    assert specification.watch is not None and specification.watch.leave_out == ("number",)
 
 
 def test_an_online_endpoint_is_an_option_of_a_new_pipeline(root: Path, tmp_path: Path) -> None:

@@ -145,6 +145,7 @@ def test_the_watch_section_reaches_the_steps_with_its_limits(tmp_path: Path) -> 
         ({"columns": {"bmi": {"drfit": 1}}}, "watch.columns.bmi.drfit is unknown: did you mean drift?"),
         ({"columns": {"bmo": {"drift": 1}}}, "watch.columns has no column 'bmo' to watch: did you mean bmi?"),
         ({"columns": {"progression": {"drift": 1}}}, "watch.columns has no column 'progression' to watch"),
+        ({"leave_out": ["bmo"]}, "watch.leave_out has no column 'bmo' to watch: did you mean bmi?"),
         ({"retrain": "always"}, "watch.retrain is 'always': Input should be 'never', 'on_drift' or 'work_item'"),
         ({"at_most_every": "weekly"}, "watch.at_most_every is 'weekly': give a duration of ISO 8601"),
         ({"at_most_every": 7}, "watch.at_most_every is 7: give a duration of ISO 8601"),

@@ -14,6 +14,7 @@ from pyspark.sql.types import (
     BooleanType,
     DataType,
     DateType,
+    DecimalType,
     IntegralType,
     NumericType,
     StringType,
@@ -87,13 +88,22 @@ def cell(rows: DataFrame, source: str, field: StructField, kind: str | None = No
     if own not in ("integer", "number"):
         return Cell(field.name, kind, text, trimmed.try_cast(field.dataType), F.lit(False))
     is_number = trimmed.rlike(_WHOLE if own == "integer" else _NUMBER)
-    value = F.when(is_number, trimmed.try_cast(field.dataType))
+    cast = trimmed.try_cast(field.dataType)
+    value = F.when(is_number, cast)
     if own == "number":
         value = F.when(~_infinite(value), value)
+    if not isinstance(field.dataType, DecimalType):
+        value = F.when(_is_plain(trimmed) & _finite(cast, own), cast).otherwise(value)
     if kind != own:
         value = F.when(value == F.floor(value), value)
     too_large = (is_number & value.isNull() & (F.lit(kind == own))) | trimmed.rlike(_NOT_FINITE)
-    return Cell(field.name, kind, text, value, F.coalesce(too_large, F.lit(False)))
+    return Cell(
+        field.name,
+        kind,
+        text,
+        value,
+        F.when(value.isNull(), F.coalesce(too_large, F.lit(False))).otherwise(F.lit(False)),
+    )
 
 
 def kind_of(kind: DataType) -> str:
@@ -121,6 +131,22 @@ def _typed(source: str, field: StructField, kind: str, source_type: DataType) ->
     if kind != kind_of(field.dataType):
         value = F.when(value == F.floor(value), value)
     return Cell(field.name, kind, present.cast("string"), value, too_large, present)
+
+
+def _is_plain(text: Column) -> Column:
+    """Return whether a text that Spark casts to a finite number is one of the contract's without a regular expression.
+
+    Those casts also take hexadecimal numbers, control characters around a number, and d or f after it. A regular
+    expression costs more than the cast of a cell: it is left to the other texts.
+    """
+    last = F.substring(text, -1, 1)
+    return (text >= "+") & (last >= ".") & (last <= "9") & ~text.contains("x") & ~text.contains("X")
+
+
+def _finite(value: Column, kind: str) -> Column:
+    # The value is in two comparisons, so that Spark computes it once for them and for the result.
+    bounds = (value > F.lit(float("-inf"))) & (value < F.lit(float("inf")))
+    return value.isNotNull() if kind == "integer" else bounds
 
 
 def _infinite(value: Column) -> Column:

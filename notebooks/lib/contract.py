@@ -14,6 +14,7 @@ from pyspark.sql.types import StructType
 
 from .cells import Cell, cell, column
 from .columns import compare
+from .evaluation import Evaluated, evaluate
 from .judgement import Result, judge, with_examples
 from .measures import Measures, broken, measure
 from .rules import Rules
@@ -24,18 +25,28 @@ _BROKEN = "_broken"
 
 @dataclass(frozen=True)
 class Check:
-    """Result of a check. `typed` has the columns of the schema in its order; a wrong cell is null there."""
+    """Result of a check.
+
+    `typed` has the columns of the schema in its order; a wrong cell is null there. Spark keeps its rows until
+    `release`, and would take them for the rows of any later read of the same file.
+    """
 
     results: list[Result]
     typed: DataFrame | None = None
     measures: Measures | None = None
     example_rows: list[str] = field(default_factory=list)
     """Rows that break a rule, as JSON. They are data: they go to the stack's storage, and are never shown."""
+    table: Evaluated | None = None
 
     @property
     def accepted(self) -> bool:
         """Whether no rule with severity error is broken."""
         return not any(result.stops for result in self.results)
+
+    def release(self) -> None:
+        """Forget the rows that Spark keeps."""
+        if self.table is not None:
+            self.table.release()
 
 
 def check(rows: DataFrame, rules: Rules, schema: StructType, malformed: str | None = None) -> Check:
@@ -54,19 +65,20 @@ def check(rows: DataFrame, rules: Rules, schema: StructType, malformed: str | No
         if named.name in columns.sources
     ]
     is_malformed = None if malformed is None else column(malformed).isNotNull()
-    measures = measure(rows, cells, rules, is_malformed)
-    results = [*columns.results, *judge(measures, rules)]
-    example_rows: list[str] = []
-    if any(not result.passed for result in results):
-        example_rows, values = _examples(rows, header, cells, rules, is_malformed)
-        example_rows += _repeated(rows, header, cells, results)
-        if rules.show_values:
-            results = with_examples(results, values)
-    by_name = {cell.name: cell.value for cell in cells}
-    typed = rows.select(
-        *(by_name.get(named.name, F.lit(None)).cast(named.dataType).alias(named.name) for named in schema.fields)
-    )
-    return Check(results, typed, measures, example_rows)
+    table = evaluate(rows, cells, rules, is_malformed)
+    try:
+        measures = measure(table, rules)
+        results = [*columns.results, *judge(measures, rules)]
+        example_rows: list[str] = []
+        if any(not result.passed for result in results):
+            example_rows, values = _examples(rows, header, cells, rules, is_malformed)
+            example_rows += _repeated(rows, header, cells, results)
+            if rules.show_values:
+                results = with_examples(results, values)
+    except BaseException:
+        table.release()
+        raise
+    return Check(results, table.typed(schema), measures, example_rows, table)
 
 
 def content(checked: Check, source: str, rows_kept: int | None, quarantine: str | None, rules: Rules) -> str:

@@ -49,7 +49,10 @@ def engineer(
     with plain_errors(input_uri):
         rows = read_texts(spark, input_uri, read_header(spark, input_uri, schema.names))
         checked = check(rows, rules, schema, MALFORMED)
-        kept = _write(checked, output_uri, features)
+        try:
+            kept = _write(checked, output_uri, features)
+        finally:
+            checked.release()
     quarantine = f"{output_uri}/{QUARANTINE}" if checked.example_rows else None
     if quarantine is not None:
         write_lines(spark, checked.example_rows, quarantine)

@@ -1,20 +1,21 @@
-"""Measures of the data, counted in one pass: one action of Spark, whose first stage reads the table once.
+"""Measures of the data, counted by one action of Spark, which reads the table once.
 
 Counts, bounds and quantiles are aggregates that are observed while the rows go by. Duplicates and categories need
-groups, which the same action makes from each row's hash and texts.
+groups, which the same action makes from each row's hash and from texts, where a rule or a category needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from pyspark.sql import Column, DataFrame, Observation, Window
+from pyspark.sql import Column, DataFrame, Observation, Row, Window
 from pyspark.sql import functions as F
 
 from .cells import Cell
+from .evaluation import HASH, MALFORMED, Evaluated, needs_text
 from .rules import Rules
 
 MOST_CATEGORIES = 50
@@ -23,7 +24,9 @@ _PROBABILITIES = [point / _POINTS for point in range(_POINTS + 1)]
 _ACCURACY = 10_000
 Categories = tuple[tuple[str, int], ...]
 """Values, with their rows."""
-_WHOLE_ROW, _BETWEEN, _MALFORMED = -1, ",", "malformed"
+_WHOLE_ROW, _BETWEEN = -1, ","
+_SUMS = 0
+"""Rank of a key's sums; its values have ranks from 1."""
 
 
 @dataclass(frozen=True)
@@ -80,30 +83,31 @@ def broken(cell: Cell, rules: Rules) -> dict[str, Column]:
     return {name: F.coalesce(condition, F.lit(False)) for name, condition in conditions.items()}
 
 
-def measure(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Column | None = None) -> Measures:
-    """Count everything. `malformed` is the condition of rows with the wrong number of values."""
-    passing, grouping = Observation("rows"), Observation("groups")
-    malformed = F.lit(False) if malformed is None else malformed
-    rows, cells = _evaluated(rows, cells, malformed)
-    counted = [_count(F.col(_MALFORMED)).alias("malformed"), *aggregates(cells, rules)]
-    grouped_cells = [index for index, cell in enumerate(cells) if not cell.is_number or rules.of(cell.name).unique]
-    keys = [F.struct(F.lit(_WHOLE_ROW).alias("key"), _hash(cells).alias("value"))]
-    keys += [_key(index, cells[index]) for index in grouped_cells]
-    groups = _groups(rows.observe(passing, *counted), keys)
-    sums: list[Column] = []
-    for key in (_WHOLE_ROW, *grouped_cells):
-        sums.append(F.sum(F.when(F.col("key") == key, F.col("rows") - 1)).alias(f"repeated{key}"))
-        sums.append(F.sum(F.when(F.col("key") == key, 1)).alias(f"distinct{key}"))
-    frequent = _frequent(groups.observe(grouping, *sums))
-    if not frequent:
-        # Every row has a group. Spark drops the observations of an empty table, and reading one would never end.
+def measure(table: Evaluated, rules: Rules) -> Measures:
+    """Count everything."""
+    cells, passing = table.cells, Observation("rows")
+    counted = [_count(F.col(MALFORMED)).alias("malformed"), *aggregates(cells, rules)]
+    different = F.count_distinct(F.col(HASH)) if table.hashed else F.count(F.lit(1))
+    whole = table.rows.observe(passing, *counted).agg(different.alias("distinct"))
+    counts = _sums(whole, key=F.lit(_WHOLE_ROW), rows=F.lit(None))
+    if keys := [_key(index, cell) for index, cell in enumerate(cells) if needs_text(cell, rules)]:
+        groups = _groups(table.rows, keys)
+        distinct = groups.groupBy("key").agg(F.sum("rows").alias("rows"), F.count(F.lit(1)).alias("distinct"))
+        counts = counts.union(_sums(distinct, key=F.col("key"), rows=F.col("rows"))).union(_ranked(groups))
+    collected = counts.collect()
+    sums = {row["key"]: row for row in collected if row["rank"] == _SUMS}
+    different_rows = sums.pop(_WHOLE_ROW)["distinct"]
+    if not different_rows:
+        # Spark drops the observations of an empty table, and reading one would never end.
         return Measures(0, 0, 0, {cell.name: ColumnMeasures(cell.kind, 0, 0) for cell in cells})
-    seen, repeated = passing.get, grouping.get
+    seen: dict[str, Any] = dict(passing.get)
+    for key, row in sums.items():
+        seen |= {f"repeated{key}": row["rows"] - row["distinct"], f"distinct{key}": row["distinct"]}
     return Measures(
         rows=seen["rows"] or 0,
         malformed=seen["malformed"] or 0,
-        duplicates=repeated.get(f"repeated{_WHOLE_ROW}") or 0,
-        columns=observed(cells, seen, frequent, repeated),
+        duplicates=seen["rows"] - different_rows if table.hashed else 0,
+        columns=observed(cells, seen, _by_key(row for row in collected if row["rank"] != _SUMS)),
     )
 
 
@@ -123,22 +127,16 @@ def aggregates(cells: Sequence[Cell], rules: Rules | None, sampled: Column | Non
 
 
 def observed(
-    cells: Sequence[Cell],
-    seen: Mapping[str, Any],
-    frequent: Mapping[int, Categories],
-    repeated: Mapping[str, Any] | None = None,
+    cells: Sequence[Cell], seen: Mapping[str, Any], frequent: Mapping[int, Categories]
 ) -> dict[str, ColumnMeasures]:
     """Return the columns' measures. `seen` has the values of `aggregates`; `frequent` the categories by position."""
-    return {
-        cell.name: _column(cell, seen, repeated or {}, index, frequent.get(index, ()))
-        for index, cell in enumerate(cells)
-    }
+    return {cell.name: _column(cell, seen, index, frequent.get(index, ())) for index, cell in enumerate(cells)}
 
 
 def categories(rows: DataFrame, cells: Sequence[Cell]) -> dict[int, Categories]:
     """Return the most frequent values of each column that is not of numbers, by its position. Reads the rows again."""
     keys = [_key(index, cell) for index, cell in enumerate(cells) if not cell.is_number]
-    return _frequent(_groups(rows, keys)) if keys else {}
+    return _by_key(_ranked(_groups(rows, keys)).collect()) if keys else {}
 
 
 def _key(index: int, cell: Cell) -> Column:
@@ -151,24 +149,26 @@ def _groups(rows: DataFrame, keys: Sequence[Column]) -> DataFrame:
     return exploded.groupBy("cell.key", "cell.value").agg(F.count(F.lit(1)).alias("rows"))
 
 
-def _frequent(groups: DataFrame) -> dict[int, Categories]:
+def _sums(groups: DataFrame, *, key: Column, rows: Column) -> DataFrame:
+    """Return the numbers of rows and different values of keys, in the columns of `_ranked`."""
+    value = F.lit(None).cast("string")
+    return groups.select(
+        key.alias("key"), value.alias("value"), rows.cast("long").alias("rows"), "distinct", F.lit(_SUMS).alias("rank")
+    )
+
+
+def _ranked(groups: DataFrame) -> DataFrame:
+    """Return the most frequent values of each key with their ranks."""
     order = Window.partitionBy("key").orderBy(F.col("rows").desc(), F.col("value"))
     ranked = groups.withColumn("rank", F.row_number().over(order)).where(F.col("rank") <= MOST_CATEGORIES)
+    return ranked.select("key", "value", "rows", F.lit(None).cast("long").alias("distinct"), "rank")
+
+
+def _by_key(ranked: Iterable[Row]) -> dict[int, Categories]:
     frequent: dict[int, list[tuple[str, int]]] = {}
-    for row in sorted(ranked.collect(), key=lambda row: row["rank"]):
+    for row in sorted(ranked, key=lambda row: row["rank"]):
         frequent.setdefault(row["key"], []).append((row["value"], row["rows"]))
     return {key: tuple(values) for key, values in frequent.items()}
-
-
-def _evaluated(rows: DataFrame, cells: Sequence[Cell], malformed: Column) -> tuple[DataFrame, list[Cell]]:
-    """Return the table with a column for each part of each cell, so that each is computed once for all aggregates."""
-    parts: list[Column] = [malformed.alias(_MALFORMED)]
-    evaluated: list[Cell] = []
-    for index, cell in enumerate(cells):
-        text, value, too_large = (f"{part}{index}" for part in ("text", "value", "large"))
-        parts += [cell.text.alias(text), cell.value.alias(value), cell.too_large.alias(too_large)]
-        evaluated.append(replace(cell, text=F.col(text), value=F.col(value), too_large=F.col(too_large), typed=None))
-    return rows.select(*parts), evaluated
 
 
 def _aggregates(cell: Cell, rules: Rules | None, probabilities: Column, sampled: Column | None) -> dict[str, Column]:
@@ -195,9 +195,7 @@ def _aggregates(cell: Cell, rules: Rules | None, probabilities: Column, sampled:
     return aggregates
 
 
-def _column(
-    cell: Cell, measures: Mapping[str, Any], repeated: Mapping[str, Any], index: int, frequent: Categories
-) -> ColumnMeasures:
+def _column(cell: Cell, measures: Mapping[str, Any], index: int, frequent: Categories) -> ColumnMeasures:
     def number(name: str) -> int:
         return int(measures.get(f"{name}{index}") or 0)
 
@@ -217,8 +215,8 @@ def _column(
         quantiles=_quantiles(
             measures.get(f"quantiles{index}") or "", measures.get(f"least{index}"), measures.get(f"greatest{index}")
         ),
-        repeated=int(repeated.get(f"repeated{index}") or 0),
-        distinct=int(repeated.get(f"distinct{index}") or 0),
+        repeated=number("repeated"),
+        distinct=number("distinct"),
         categories=() if cell.is_number else frequent,
     )
 
@@ -233,11 +231,3 @@ def _quantiles(text: str, least: float | None, greatest: float | None) -> tuple[
 
 def _count(condition: Column) -> Column:
     return F.count(F.when(condition, 1))
-
-
-def _hash(cells: Sequence[Cell]) -> Column:
-    """Return a row's hash as text, of 64 bits: of ten million different rows two agree in one of 300,000 files.
-
-    A missing value has a text of its own: null would leave the hash unchanged.
-    """
-    return F.xxhash64(*(F.coalesce(cell.text, F.lit("\x00")) for cell in cells)).cast("string")

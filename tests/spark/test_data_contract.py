@@ -9,8 +9,18 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, IntegerType, LongType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
 
+from notebooks.lib.cells import cell
 from notebooks.lib.contract import Check, check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.engineering import CHECKED, QUARANTINE, engineer
@@ -72,6 +82,75 @@ def test_data_that_satisfy_every_rule_are_accepted_and_measured(spark: SparkSess
     assert bmi.quantiles[0] == 20.0 and bmi.quantiles[-1] == 29.9 and bmi.quantiles[200] == pytest.approx(25, abs=0.2)
     assert city.categories == (("Ulm", 66), ("Bonn", 34))
     assert [field.dataType for field in checked.typed.schema] == [field.dataType for field in SCHEMA]
+
+
+def test_numbers_are_the_texts_of_the_contract_s_grammar(spark: SparkSession) -> None:
+    texts = [
+        "5",
+        "+5",
+        "-05",
+        " 5 ",
+        "5.",
+        ".5",
+        "5.25",
+        "1e5",
+        "-1.5E-3",
+        "5e-400",
+        "9" * 30,
+        "1e400",
+        "1e39",
+        "inf",
+        "-Infinity",
+        "nan",
+        "1d",
+        "5D",
+        "1.5f",
+        "5F",
+        "0x1p3",
+        "0X1P3",
+        "0x5",
+        "\t5",
+        "5\t",
+        "\x005",
+        "5\x1f",
+        "5\N{NO-BREAK SPACE}",
+        "1_000",
+        "1,5",
+        "--5",
+        "+",
+        ".",
+        "e5",
+        "1e",
+        "1e+",
+        "1.5.2",
+        "\N{ARABIC-INDIC DIGIT THREE}5",
+        "1\N{ARABIC-INDIC DIGIT THREE}5",
+        "",
+    ]
+    rows = spark.createDataFrame([(text,) for text in texts], "text string")
+    kinds = {
+        "integer": IntegerType(),
+        "long": LongType(),
+        "float": FloatType(),
+        "double": DoubleType(),
+        "decimal": DecimalType(38, 2),
+    }
+    values = [cell(rows, "text", StructField(name, kind)).value.isNotNull().alias(name) for name, kind in kinds.items()]
+
+    accepted = {
+        name: [text for text, row in zip(texts, rows.select(*values).collect(), strict=True) if row[name]]
+        for name in kinds
+    }
+
+    whole = ["5", "+5", "-05", " 5 "]
+    numbers = [*whole, "5.", ".5", "5.25", "1e5", "-1.5E-3", "5e-400", "9" * 30]
+    assert accepted == {
+        "integer": whole,
+        "long": whole,
+        "float": numbers,
+        "double": [*numbers, "1e39"],
+        "decimal": numbers,
+    }
 
 
 def test_the_table_is_read_once(spark: SparkSession, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from chispa import assert_df_equality
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from data.make_diabetes import FILE
@@ -51,6 +51,16 @@ def test_the_engineered_set_is_written_with_types_and_counted(spark: SparkSessio
         SCHEMA,
     )
     assert_df_equality(spark.read.parquet(output), expected, ignore_row_order=True)
+
+
+def test_features_are_made_of_the_checked_rows_without_another_read(spark: SparkSession, tmp_path: Path) -> None:
+    source = _csv(tmp_path, HEADER, GOOD, LATER)
+
+    def features(rows: DataFrame) -> DataFrame:
+        (tmp_path / "rows.csv").unlink()
+        return rows
+
+    assert engineer(spark, source, (tmp_path / "out").as_uri(), SCHEMA, features) == Outcome(2, 2)
 
 
 def test_quotes_in_names_and_values_are_doubled_ones(spark: SparkSession, tmp_path: Path) -> None:

@@ -6,39 +6,98 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from packages.localcloud.benchmarks.by_hand import DATA, engineer_by_hand, spark_session
 from packages.localcloud.benchmarks.pairs import Comparison, seconds
 from packages.localcloud.benchmarks.shell import ROOT, CommandFailed, run, shell_environment
 
 _COMPLETED = re.compile(r"^step feature_engineering Completed after ([\d.]+) s")
+_AIM = 1.05
+
+
+@dataclass(frozen=True)
+class _Measurement:
+    """The job and its floors for a file of rows, in seconds. The run is cancelled when its first step has completed."""
+
+    spark: Any
+    folder: Path
+    env: dict[str, str]
+
+    def data(self, rows: int) -> Path:
+        file = self.folder / f"rows{rows}.csv"
+        if not file.exists():
+            write_rows(file, rows)
+        return file
+
+    def job(self, rows: int) -> float:
+        """Return the duration of the step in a pipeline's run whose pool has an idle driver."""
+        run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=self.env)
+        return _step_seconds(self.data(rows), self.env)
+
+    def floor(self, rows: int) -> float:
+        """Return the duration of the step's function, on a local file, in the session that has run it before."""
+        return seconds(lambda: engineer_by_hand(self.spark, self.folder, self.data(rows)))
+
+    def first(self, rows: int) -> float:
+        """Return the duration of the function in a new session that has run a query of one row."""
+        words = (sys.executable, "-m", "packages.localcloud.benchmarks.first_engineering", str(self.data(rows)))
+        return float(run(*words).splitlines()[-1])
+
+
+@contextmanager
+def _measurement() -> Iterator[_Measurement]:
+    run("make", "up")
+    with TemporaryDirectory() as scratch, spark_session(Path(scratch)) as spark:
+        yield _Measurement(spark, Path(scratch), shell_environment())
 
 
 def measure(rows: int) -> Callable[[int], Comparison]:
-    """Return the measurement for a number of rows. The run is cancelled when its first step has completed."""
+    """Return the measurement for a number of rows against a session that has run the function on them before."""
 
     def compare(pairs: int) -> Comparison:
-        run("make", "up")
-        env = shell_environment()
-        with TemporaryDirectory() as scratch:
-            folder = Path(scratch)
-            data = folder / "data.csv"
-            write_rows(data, rows)
-            with spark_session(folder) as spark:
-                engineer_by_hand(spark, folder, data)
-                measured = []
-                for _ in range(pairs):
-                    run(sys.executable, "-m", "packages.localcloud.benchmarks.warm_pool", env=env)
-                    measured.append((_step_seconds(data, env), seconds(lambda: engineer_by_hand(spark, folder, data))))
-        return Comparison(
-            f"feature engineering, {rows:,} rows", "bare Spark", 1.05, [a for a, _ in measured],
-            [b for _, b in measured],
-        )  # fmt: skip
+        with _measurement() as measurement:
+            measurement.floor(rows)
+            measured = [(measurement.job(rows), measurement.floor(rows)) for _ in range(pairs)]
+        return _comparison(f"feature engineering, {rows:,} rows", "bare Spark", measured)
 
     return compare
+
+
+def measure_first(rows: int) -> Callable[[int], Comparison]:
+    """Return the measurement for a number of rows against a new session, as the run's own is."""
+
+    def compare(pairs: int) -> Comparison:
+        with _measurement() as measurement:
+            measured = [(measurement.job(rows), measurement.first(rows)) for _ in range(pairs)]
+        return _comparison(f"feature engineering, {rows:,} rows", "bare Spark, new session", measured)
+
+    return compare
+
+
+def measure_slope(few: int, many: int) -> Callable[[int], Comparison]:
+    """Return the measurement of a million rows more: the slope between two sizes, without the fixed part of a run."""
+
+    def compare(pairs: int) -> Comparison:
+        with _measurement() as measurement:
+
+            def slope(duration: Callable[[int], float]) -> float:
+                return (duration(many) - duration(few)) / (many - few) * 10**6
+
+            measurement.floor(few)
+            measured = [(slope(measurement.job), slope(measurement.floor)) for _ in range(pairs)]
+        return _comparison("feature engineering, a million rows more", "bare Spark", measured)
+
+    return compare
+
+
+def _comparison(name: str, floor_name: str, measured: list[tuple[float, float]]) -> Comparison:
+    return Comparison(name, floor_name, _AIM, [job for job, _ in measured], [floor for _, floor in measured])
 
 
 def write_rows(file: Path, rows: int, without: str = "") -> None:

@@ -1,0 +1,24 @@
+"""`python -m benchmarks.first_engineering DATA`: print the seconds of the notebook's function in a new Spark session.
+
+The session is up and has run a query of one row: not even a pool's idle driver has run the notebook.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from packages.localcloud.benchmarks.by_hand import engineer_by_hand, spark_session
+from packages.localcloud.benchmarks.pairs import seconds
+
+
+def main(data: Path) -> None:
+    with TemporaryDirectory() as scratch, spark_session(Path(scratch)) as spark:
+        spark.range(1).count()
+        duration = seconds(lambda: engineer_by_hand(spark, Path(scratch), data))
+    sys.stdout.write(f"{duration}\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -189,7 +189,12 @@ def test_programs_that_a_fresh_python_runs_in_another_way_are_refused(tmp_path: 
         assert await playing.start("", OPENBLAS_MAIN_FREE="1") is None, "numpy has read the variable at its import"
         (playing.folder / "numpy.py").write_text("")
         assert await playing.start("") is None, "the program's numpy is another one"
-        (playing.folder / "numpy.py").unlink()
+        (playing.folder / "numpy.py").rename(playing.folder / "other.py")
+        assert await playing.forked("print(1)") == (0, "1\n")
+        (playing.folder / "org.py").write_text("")
+        assert await playing.start("") is None, "the standard library has looked for it"
+        (playing.folder / "org.py").unlink()
+        assert await playing.start("", LONG="x" * 200_000) is None, "the kernel starts no program with it"
         (playing.folder / "program.py").unlink()
         assert await playing.warm.start(HOME, "python program.py", playing.folder, SHARED, playing.log) is None
         assert playing.log.read_text() == "", "the fresh Python has the log to itself"

@@ -61,21 +61,33 @@ _SAFE_THREADS = {"jemalloc_bg_thd"}
 _COERCED = "LC_CTYPE"
 """Variable that Python sets by itself where the locale is C (PEP 538)."""
 _MOST_BYTES = 1 << 16
+_LONGEST_VARIABLE = 32 * os.sysconf("SC_PAGE_SIZE")
+"""Bytes (MAX_ARG_STRLEN of execve(2))."""
 
 
 class Imports:
-    """Names of variables that the imports have read, and variables at the start and set by the imports."""
+    """Names of variables that the imports have read, and of modules that they have missed; variables before them."""
 
-    def __init__(self, names: set[str], started_with: dict[str, str], added: dict[str, str]) -> None:
-        self.names, self.started_with, self.added = names, started_with, added
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.missed: set[str] = set()
+        self.started_with = dict(os.environ)
+
+    @property
+    def added(self) -> dict[str, str]:
+        """Return the variables that the imports have set."""
+        return dict(os.environ.items() - self.started_with.items())
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        """Note a module that no other finder has: libraries try to import optional ones."""
+        if "." not in name:
+            self.missed.add(name)
 
 
 def serve(control: socket.socket, modules: list[str]) -> dict[str, Any] | None:
     """Fork for each message until the gateway is gone; return the program in a forked process, None in the server."""
-    started_with = dict(os.environ)
     gc.disable()  # nothing of the imported is garbage, and searching it takes a sixth of the time
-    names = _import(modules)
-    imports = Imports(names, started_with, dict(os.environ.items() - started_with.items()))
+    imports = _import(modules)
     _check_threads()
     gc.collect()
     gc.freeze()  # a collection in a forked process would copy every page that the server has filled
@@ -108,9 +120,10 @@ def serve(control: socket.socket, modules: list[str]) -> dict[str, Any] | None:
             os.close(descriptor)
 
 
-def _import(modules: list[str]) -> set[str]:
-    """Import the modules that the environment has. Return the names of the variables that they read meanwhile."""
-    names: set[str] = set()
+def _import(modules: list[str]) -> Imports:
+    """Import the modules that the environment has."""
+    imports = Imports()
+    names = imports.names
     environ: Any = os.environ
     kind = type(environ)
 
@@ -128,6 +141,7 @@ def _import(modules: list[str]) -> set[str]:
             return super().__iter__()
 
     environ.__class__ = Recorder
+    sys.meta_path.append(imports)
     try:
         for name in modules:
             try:
@@ -137,7 +151,8 @@ def _import(modules: list[str]) -> set[str]:
                 sys.stderr.write(f"{name} is not imported: {error}\n")
     finally:
         environ.__class__ = kind
-    return names
+        sys.meta_path.remove(imports)
+    return imports
 
 
 def _record(names: set[str], name: Any) -> None:
@@ -214,12 +229,19 @@ def refusal(program: dict[str, Any], imports: Imports) -> str | None:
     script = Path(program["folder"], program["arguments"][0])
     if script.suffix != ".py" or not script.is_file():
         return f"{script} is no Python file"
-    imported = {name.partition(".")[0] for name in sys.modules}
+    imported = imports.missed | {name.partition(".")[0] for name in sys.modules}
     for entry in script.parent.iterdir():
         name = entry.name.partition(".")[0]
         if name in imported and (entry.is_dir() or entry.suffix in {".py", ".pyc", ".so"}):
-            return f"{entry.name} takes the place of a module that is imported already"
+            return f"{entry.name} takes the place of a module that was imported, or missed, before"
     variables, before = program["variables"], imports.started_with
+    sizes = [len(os.fsencode(f"{name}={value}")) + 1 for name, value in variables.items()]
+    if (
+        max(sizes) > _LONGEST_VARIABLE
+        or sum(sizes) > os.sysconf("SC_ARG_MAX")
+        or any("\0" in v for v in variables.values())
+    ):
+        return "no program can be started with such variables"
     different = {name for name in {*variables, *before} if variables.get(name) != before.get(name)}
     if read := sorted(imports.names & different):
         return f"imported modules have read {', '.join(read)}"

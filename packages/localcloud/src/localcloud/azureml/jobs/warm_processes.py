@@ -141,14 +141,14 @@ class _Server:
                     cwd="/", env={**variables, "HOME": _NO_HOME}, stdin=asyncio.subprocess.DEVNULL, stdout=output,
                     stderr=output, pass_fds=[self._theirs.fileno()], start_new_session=True,
                 )  # fmt: skip
-            if self.ended:
+            if self._retired:
                 self._process.terminate()
             await self._process.wait()
         except OSError as error:
             _log.warning("no fork server for %s: %s", self._home.name, error)
         finally:
             self.failed = not self._imported and not self._retired
-            self.close()
+            self._end()
 
     async def fork(self, program: Mapping[str, object], log: Path) -> CommandProcess | None:
         """Start a program; None while the packages are being imported, and for one that needs a fresh Python.
@@ -196,7 +196,7 @@ class _Server:
         except OSError:
             message = b""
         if not message:
-            self.close()
+            self._end()
         elif message == fork_server.READY:
             self._imported, self._ready = True, not self._retired
             self._wait()
@@ -222,12 +222,17 @@ class _Server:
             self._timer = self._loop.call_later(self._idle_seconds, self.retire)
 
     def close(self) -> None:
-        """Close the socket, at whose end the server exits. Programs of a server that is gone count as killed."""
+        """End the server. Its programs count as killed."""
+        self._retired = True
+        self._end()
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+
+    def _end(self) -> None:
+        """Note that the server forks no more, and close the socket."""
         if self.ended:
             return
         self.ended, self._ready = True, False
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
         if self._timer is not None:
             self._timer.cancel()
         self._loop.remove_reader(self._control)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from mlops.errors import InvalidError
+from mlops.terminal import plain
 from steps.file_names import printable
 
 Kind = Literal["IntegerType", "LongType", "DoubleType", "StringType"]
@@ -57,7 +58,7 @@ def read_columns(file: Path) -> tuple[list[Column], int]:
         raise InvalidError(f"{name} is separated by semicolons: save it with commas.")
     if unnamed := [str(index + 1) for index, column in enumerate(header) if not column.strip()]:
         raise InvalidError(f"{name}: column {', '.join(unnamed)} has no name in the header.")
-    if twice := sorted({printable(column) for column in header if header.count(column) > 1}):
+    if twice := sorted({plain(column) for column in header if header.count(column) > 1}):
         raise InvalidError(f"{name}: the header has {', '.join(twice)} more than once.")
     if len(values) < FEWEST_ROWS:
         raise InvalidError(f"{name} has {len(values)} rows: at least {FEWEST_ROWS} are needed to train.")
@@ -71,15 +72,15 @@ def check_target(columns: list[Column], target: str, task: str, file: Path) -> C
     """Return the target's column. Raises InvalidError when it is not there, or does not fit the task."""
     chosen = next((column for column in columns if column.name == target), None)
     if chosen is None:
-        names = ", ".join(printable(column.name) for column in columns)
-        raise InvalidError(f"{printable(file.name)} has no column {printable(target)} to predict: it has {names}.")
+        names = ", ".join(plain(column.name) for column in columns)
+        raise InvalidError(f"{printable(file.name)} has no column {plain(target)} to predict: it has {names}.")
     if chosen.distinct < 2:
-        raise InvalidError(f"The target {printable(target)} is constant: there is nothing to learn.")
+        raise InvalidError(f"The target {plain(target)} is constant: there is nothing to learn.")
     if task == "regression" and chosen.kind == "StringType":
-        raise InvalidError(f"The target {printable(target)} has text: give --task classification.")
+        raise InvalidError(f"The target {plain(target)} has text: give --task classification.")
     if task == "classification" and chosen.distinct > _MOST_CLASSES:
         raise InvalidError(
-            f"The target {printable(target)} has {chosen.distinct} different values: give --task regression, or a "
+            f"The target {plain(target)} has {chosen.distinct} different values: give --task regression, or a "
             f"target with at most {_MOST_CLASSES} classes."
         )
     return chosen

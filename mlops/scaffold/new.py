@@ -12,6 +12,7 @@ from mlops import specifications
 from mlops.errors import InvalidError
 from mlops.scaffold import files
 from mlops.scaffold.columns import check_target, read_columns
+from mlops.terminal import plain
 from steps.file_names import printable
 
 _RESERVED = frozenset(
@@ -51,7 +52,7 @@ def new(name: str, task: str, data: Path, target: str | None, root: Path, *, onl
     columns, rows = read_columns(data)
     if replaced := [column.name for column in columns if specifications.EXPRESSION.search(column.name)]:
         raise InvalidError(
-            f"{printable(data.name)}: Azure ML would replace the expression in the column {printable(replaced[0])}: "
+            f"{printable(data.name)}: Azure ML would replace the expression in the column {plain(replaced[0])}: "
             "rename it."
         )
     chosen = check_target(columns, target or columns[-1].name, task, data)

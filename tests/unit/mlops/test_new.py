@@ -190,6 +190,16 @@ def test_a_missing_target_or_one_with_too_many_classes_is_named(root: Path, tmp_
         new("houses", "ranking", data, None, root)
 
 
+def test_names_of_columns_are_shown_as_the_file_has_them_without_commands(root: Path, tmp_path: Path) -> None:
+    file = _csv(tmp_path, ["living area (m²)", "##vso[task.complete]x", "a\tb", "price in €"])
+
+    with pytest.raises(InvalidError) as refused:
+        new("houses", "regression", file, "price", root)
+
+    names = "living area (m²), ## vso[task.complete]x, a\ufffdb, price in €"
+    assert str(refused.value) == f"my data.csv has no column price to predict: it has {names}."
+
+
 def test_types_follow_the_values(tmp_path: Path) -> None:
     file = tmp_path / "types.csv"
     row = "1,3000000000,1.5,x,,1_000,nan\n"

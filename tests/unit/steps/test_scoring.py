@@ -12,10 +12,13 @@ import mlflow.pyfunc
 import mlflow.sklearn
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from mlops import specifications
+from steps import scoring
 from steps.scored_measures import ScoredMeasures
 from steps.scoring import Counts, RefusedError, ScoringError, Stamp, score
 from steps.specification import Score, Specification
@@ -33,6 +36,13 @@ class Twice(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray[Any, Any]:
         a = model_input["a"].mask(model_input["a"] == 2.0).to_numpy()
         return np.column_stack([a, 10 * a])
+
+
+class Changing(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """Numbers for the first rows, texts for a = 3."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> list[Any]:
+        return ["text" if a == 3.0 else a for a in model_input["a"]]
 
 
 def _prepared(folder: Path, rows: pd.DataFrame, refused: list[tuple[int, str, str]] | None = None) -> Path:
@@ -89,6 +99,32 @@ def test_each_row_has_its_keys_prediction_and_origin(tmp_path: Path) -> None:
     measures = ScoredMeasures.model_validate_json((tmp_path / "out/_measures.json").read_text())
     assert measures.columns == {"a": {"count": 3}}, "those of the notebook"
     assert measures.predictions["prediction"]["count"] == 3
+
+
+def test_batches_make_the_same_file_as_all_rows_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    features = pd.DataFrame({"a": [1.0, 2.0, np.inf, 4.0, 5.0, 6.0, 7.0], "b": [0, 1, 0, 1, 0, 1, 0]})
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(features))
+
+    at_once = _score(prepared, model, tmp_path / "at once")
+    monkeypatch.setattr(scoring, "_BATCH_ROWS", 2)
+    in_batches = _score(prepared, model, tmp_path / "batches")
+
+    assert at_once == in_batches == Counts(read=7, scored=6, refused=1, reasons={"infinite: a": 1})
+    files = [pq.ParquetFile(tmp_path / folder / "predictions.parquet") for folder in ("at once", "batches")]
+    assert [file.num_row_groups for file in files] == [1, 4]
+    assert files[0].schema_arrow.equals(files[1].schema_arrow, check_metadata=True)
+    assert files[0].read().equals(files[1].read()), "in the order of the file"
+
+
+def test_an_error_of_writing_ends_the_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow.pyfunc.save_model(str(tmp_path / "model"), python_model=Changing(), pip_requirements=[])
+    model = mlflow.pyfunc.load_model(str(tmp_path / "model"))
+    prepared = _prepared(tmp_path / "prepared", _carried(FEATURES))
+    monkeypatch.setattr(scoring, "_BATCH_ROWS", 2)
+
+    with pytest.raises(pa.ArrowException, match="Conversion failed for column prediction"):
+        _score(prepared, model, tmp_path / "out")
 
 
 def test_a_classifier_returns_labels_and_a_probability_for_each(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from databricks.sdk import WorkspaceClient
 
 from packages.localcloud.benchmarks.shell import CommandFailed, run
 
-_PATIENCE_SECONDS = 240
+_PATIENCE_SECONDS = 360
+"""The archive of classes, and then an instance, wait up to two minutes each until the machine is quiet."""
 
 
 def main() -> None:

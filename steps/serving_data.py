@@ -8,7 +8,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from steps import champion, data_results, drift
+from steps import champion, data_results, downloads, drift
 from steps.data_results import ContractResult, Profile
 from steps.specification import Specification
 
@@ -28,8 +28,7 @@ def files_of(model: str, version: str) -> Path:
     try:
         return Path(mlflow.artifacts.download_artifacts(f"models:/{model}/{version}"))
     except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UnreadableVersionError(f"its artifacts cannot be read: {reason}") from error
+        raise UnreadableVersionError(f"its artifacts cannot be read: {downloads.problem(error)}") from error
 
 
 def compare(specified: Specification, checked: Path, version: str | None, files: Path | None) -> ContractResult:

@@ -7,7 +7,7 @@ from typing import Any
 import mlflow
 from mlflow.exceptions import MlflowException
 
-from steps import champion, models
+from steps import champion, downloads, models
 from steps.specification import Specification
 
 
@@ -44,4 +44,5 @@ def load(specified: Specification, version: str) -> Any:
     except models.NotComparableError as error:
         raise NoVersionError(f"version {version} of {specified.model}: {error}") from error
     except (MlflowException, OSError) as error:
-        raise NoVersionError(f"version {version} of {specified.model} cannot be read: {error}") from error
+        reason = downloads.problem(error)
+        raise NoVersionError(f"version {version} of {specified.model} cannot be read: {reason}") from error

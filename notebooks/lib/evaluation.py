@@ -53,7 +53,11 @@ def evaluate(rows: DataFrame, cells: Sequence[Cell], rules: Rules, malformed: Co
     evaluated: list[Cell] = []
     for index, cell in enumerate(cells):
         value, too_large, text = (f"{part}{index}" for part in ("value", "large", "text"))
-        parts += [cell.value.alias(value), cell.too_large.alias(too_large)]
+        if cell.kind == "text":
+            value = text  # it is the same, and kept once
+        else:
+            parts.append(cell.value.alias(value))
+        parts.append(cell.too_large.alias(too_large))
         if needs_text(cell, rules):
             parts.append(cell.text.alias(text))
             typed = None

@@ -184,6 +184,7 @@ def publish(clients: Clients, publication: Publication, say: Say, *, keep_defaul
     component = _pipeline(clients, components, publication)
     say(f"pipeline: {component.name} version {component.version}")
     tags = {FINGERPRINT_TAG: publication.fingerprint, VERSION_TAG: publication.version, COMMIT_TAG: commit()}
+    _make_room(clients, publication, say)
     _deploy(clients, component, publication.deployment, tags)
     if clients.pipeline.specification.score is not None:
         scores = _scoring_pipeline(clients, components, publication)
@@ -307,6 +308,15 @@ def _register(clients: Clients, name: str, publication: Publication, build: Call
         return clients.ml.components.create_or_update(component, version=publication.version)
 
     return get_or_make(get, make)
+
+
+def _make_room(clients: Clients, publication: Publication, say: Say) -> None:
+    from mlops import old_deployments
+
+    names = [publication.deployment]
+    if clients.pipeline.specification.score is not None:
+        names.append(scoring_name(publication.deployment))
+    old_deployments.make_room(clients, names, say)
 
 
 def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -> None:

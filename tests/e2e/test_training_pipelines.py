@@ -229,32 +229,6 @@ def test_both_models_score_files_once_and_report_refused_rows(own: Machine, new_
     assert entry["rows_scored"] == entry["rows_read"] and entry["model_version"] == "1"
 
 
-@pytest.mark.nightly
-def test_a_delta_table_by_setting_gets_the_files_that_are_scored_from_then_on(
-    own: Machine, new_pipeline: Result
-) -> None:
-    specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
-    content = yaml.safe_load(specification.read_text(encoding="utf-8"))
-    content["score"]["format"] = "delta"
-    specification.write_text(yaml.safe_dump(content), encoding="utf-8")
-    up = own.make("up", "PIPELINE=flats", timeout=900)
-    assert up.code == 0, up.text
-    for name, rows in (("of march", _FLATS), ("of april", _FLATS.replace("edge", "centre"))):
-        file = own.home.parent / f"flats {name}.csv"
-        file.write_text(f"{_ROOMS},district,size\n{rows}", encoding="utf-8")
-        scored = own.make("score", "PIPELINE=flats", f"FILE={file}")
-        assert scored.code == 0 and f"flats {name}.csv: 12 rows read, 11 scored" in scored.text, scored.text
-    place = re.search(r"Delta table: (\S+), rows with input_file", " ".join(scored.text.split()))
-    assert place and place[1].endswith("/scoring/tables/flats"), scored.text
-
-    again = own.make("score", "PIPELINE=flats", f"FILE={file}")
-    read = own.python(_READ_TABLE, place[1])
-
-    assert again.code == 0 and "was scored already" in again.text, again.text
-    assert read.code == 0, read.text
-    assert json.loads(read.text.strip().splitlines()[-1]) == {"flats of april.csv": 11, "flats of march.csv": 11}
-
-
 def test_runs_versions_and_logs_are_shown(own: Machine, new_pipeline: Result) -> None:
     def mlops(*words: str) -> Result:
         return own.in_shell("python", "-m", "mlops", *words, "--pipeline", "flats")
@@ -279,6 +253,34 @@ def test_runs_versions_and_logs_are_shown(own: Machine, new_pipeline: Result) ->
     assert unknown.code == 1 and "has no step 'trian'. Did you mean train?" in unknown.text
     lost = mlops("compare", "no-such-run", runs[0]["name"])
     assert lost.code == 1 and "There is no run 'no-such-run' of flats. There are: batchjob-" in lost.text
+
+
+@pytest.mark.nightly
+def test_a_delta_table_by_setting_gets_the_files_that_are_scored_from_then_on(
+    own: Machine, new_pipeline: Result
+) -> None:
+    specification = own.checkout / "mlops/pipelines/flats/pipeline.yml"
+    content = yaml.safe_load(specification.read_text(encoding="utf-8"))
+    content["score"]["format"] = "delta"
+    specification.write_text(yaml.safe_dump(content), encoding="utf-8")
+    up = own.make("up", "PIPELINE=flats", timeout=900)
+    assert up.code == 0, up.text
+    # Their contents differ from the file that was scored before.
+    march, april = "".join(reversed(_FLATS.splitlines(keepends=True))), _FLATS.replace("edge", "centre")
+    for name, rows in (("of march", march), ("of april", april)):
+        file = own.home.parent / f"flats {name}.csv"
+        file.write_text(f"{_ROOMS},district,size\n{rows}", encoding="utf-8")
+        scored = own.make("score", "PIPELINE=flats", f"FILE={file}")
+        assert scored.code == 0 and f"flats {name}.csv: 12 rows read, 11 scored" in scored.text, scored.text
+    place = re.search(r"Delta table: (\S+), rows with input_file", " ".join(scored.text.split()))
+    assert place and place[1].endswith("/scoring/tables/flats"), scored.text
+
+    again = own.make("score", "PIPELINE=flats", f"FILE={file}")
+    read = own.python(_READ_TABLE, place[1])
+
+    assert again.code == 0 and "was scored already" in again.text, again.text
+    assert read.code == 0, read.text
+    assert json.loads(read.text.strip().splitlines()[-1]) == {"flats of april.csv": 11, "flats of march.csv": 11}
 
 
 def _changed(own: Machine, name: str, changes: dict[int, dict[str, str]]) -> str:
@@ -338,6 +340,8 @@ def test_a_shift_that_is_an_error_ends_the_run_before_training(own: Machine, new
     up = own.make("up", "PIPELINE=flats", f"DATA={shifted}")
 
     specification.write_text(before, encoding="utf-8")
+    published = own.in_shell("python", "-m", "mlops", "publish", "--pipeline", "flats")
+    assert published.code == 0, published.text
     text = " ".join(up.text.split())
     assert up.code != 0
     assert re.search(

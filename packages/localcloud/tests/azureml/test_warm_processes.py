@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from localcloud.azureml.jobs import warm_processes
+from localcloud.azureml.jobs import fork_server, warm_processes
 from localcloud.azureml.jobs.process import CommandProcess
 from localcloud.azureml.jobs.warm_processes import WarmProcesses, arguments_of
 from localcloud.testing.workspace_session import wait_for
@@ -245,9 +246,19 @@ def test_cancelling_reaches_a_forked_program_and_its_children(tmp_path: Path) ->
     play(tmp_path, work)
 
 
+def _servers() -> list[psutil.Process]:
+    """Return the fork servers of this test; other tests' processes are children of the same process."""
+    servers = []
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            if fork_server.__file__ in process.cmdline():
+                servers.append(process)
+    return servers
+
+
 def test_a_program_whose_job_is_cancelled_during_its_start_is_killed(tmp_path: Path) -> None:
     async def work(playing: Play) -> None:
-        (server,) = psutil.Process().children()
+        (server,) = _servers()
         starting = asyncio.create_task(playing.start("import time; time.sleep(300)"))
         await asyncio.sleep(0)  # it begins
         starting.cancel()
@@ -263,7 +274,7 @@ def test_a_program_outlives_its_idle_server_and_is_killed_with_a_killed_one(tmp_
         process = await playing.start("import time; time.sleep(1.5); print('whole')")
         assert process is not None
         assert (await process.wait(), playing.log.read_text()) == (0, "whole\n")
-        server = psutil.Process().children()[0]
+        (server,) = _servers()
         process = await playing.start("import time; print(1); time.sleep(300)")
         assert process is not None
         await asyncio.to_thread(wait_for, playing.log.read_text, bool)
@@ -278,7 +289,7 @@ def test_a_program_outlives_its_idle_server_and_is_killed_with_a_killed_one(tmp_
 
 def test_a_server_exits_when_it_is_idle(tmp_path: Path) -> None:
     async def work(playing: Play) -> None:
-        (server,) = psutil.Process().children()
+        (server,) = _servers()
         await asyncio.to_thread(server.wait, 20)
         assert await playing.start("") is None
         playing.warm.begin(HOME, SHARED)
@@ -302,9 +313,9 @@ def test_a_server_whose_imports_start_threads_forks_nothing(tmp_path: Path) -> N
         log.touch()
         reason = "An import has started threads"
         await asyncio.to_thread(wait_for, log.read_text, lambda text: reason in text)
-        await asyncio.to_thread(wait_for, psutil.Process().children, lambda children: not children)
+        await asyncio.to_thread(wait_for, _servers, lambda servers: not servers)
         warm.begin(tmp_path, SHARED)
-        assert psutil.Process().children() == [], "it would fail again"
+        assert _servers() == [], "it would fail again"
         await warm.close()
 
     asyncio.run(work())

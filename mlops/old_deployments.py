@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-from mlops import candidates, history, jobs, publish
+from mlops import candidates, jobs, publish
 from mlops.clients import Clients
 from mlops.errors import InvalidError
 from mlops.promote import AT, DEPLOYMENT, PREVIOUS, serving
-from mlops.publish import PURPOSE_TAG, SCORING, Say, scoring_name
+from mlops.publish import Published, Say, scoring_name
 
 MOST_DEPLOYMENTS = 20
 """Limit of an endpoint: learn.microsoft.com "Manage and increase quotas and limits", online and batch endpoints."""
@@ -29,20 +28,21 @@ def make_room(clients: Clients, names: Collection[str], say: Say) -> None:
 
     Raises InvalidError when too many are needed.
     """
-    collection = f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}/deployments"
-    listed = {str(deployment["name"]): deployment for deployment in clients.arm.list(collection)}
+    listed = {deployment.deployment: deployment for deployment in publish.listed(clients)}
     surplus = len(listed) + len(set(names) - listed.keys()) - MOST_DEPLOYMENTS
     if surplus <= 0:
         return
-    needed = {*names, *_needed(clients)}
-    own = [deployment for deployment in listed.values() if _is_own(clients, deployment)]
-    for training in dict.fromkeys(_training_name(deployment) for deployment in sorted(own, key=_age)):
+    needed = {*names, *_needed(clients, listed.values())}
+    # An endpoint may have had another pipeline before.
+    own = [deployment for deployment in listed.values() if clients.pipeline.is_named_in(deployment.pipeline_id)]
+    oldest = sorted(own, key=lambda deployment: deployment.created or _LONG_AGO)
+    for training in dict.fromkeys(_training_name(deployment) for deployment in oldest):
         if training in needed:
             continue
         # The training deployment is last: without it, the scoring deployment belongs to no version.
         for name in (scoring_name(training), training):
             if name in listed:
-                clients.arm.delete(f"{collection}/{name}")
+                clients.arm.delete(f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}/deployments/{name}")
                 say(f"endpoint: deleted the old deployment {name}, since it can have {MOST_DEPLOYMENTS}")
                 surplus -= 1
         if surplus <= 0:
@@ -54,10 +54,11 @@ def make_room(clients: Clients, names: Collection[str], say: Say) -> None:
     )
 
 
-def _needed(clients: Clients) -> Iterator[str]:
+def _needed(clients: Clients, listed: Collection[Published]) -> Iterator[str]:
     """Yield the names of the training deployments that may still be used."""
-    endpoint = clients.arm.get(f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}") or {"properties": {}}
-    yield str((endpoint["properties"].get("defaults") or {}).get("deploymentName"))
+    default = publish.published(clients)
+    if default is not None:
+        yield default.deployment
     versions = candidates.versions(clients.ml, clients.pipeline.model)
     promotions = [version.tags for version in versions if serving(version.tags or {})]
     for tags in sorted(promotions, key=lambda tags: str(tags[AT]), reverse=True)[:KEPT_PROMOTIONS]:
@@ -68,22 +69,9 @@ def _needed(clients: Clients) -> Iterator[str]:
         if not job.ended or (job.status == "Completed" and not completed):
             used.add(job.code)
         completed = completed or job.status == "Completed"
-    yield from (known.deployment for known in publish.deployments(clients) if known.version in used)
+    yield from (known.deployment for known in listed if known.version in used and not known.scores)
 
 
-def _is_own(clients: Clients, deployment: dict[str, Any]) -> bool:
-    """Whether it runs one of the pipeline's components: an endpoint may have had another pipeline before."""
-    configuration = deployment["properties"].get("deploymentConfiguration") or {}
-    component = str((configuration.get("componentId") or {}).get("assetId") or "")
-    return any(f"/components/{name}/" in component for name in clients.pipeline.components)
-
-
-def _training_name(deployment: dict[str, Any]) -> str:
-    """Return the name of a version's deployment that trains."""
-    name = str(deployment["name"])
-    scores = (deployment.get("tags") or {}).get(PURPOSE_TAG) == SCORING
-    return f"v-{name.removeprefix('s-')}" if scores else name
-
-
-def _age(deployment: dict[str, Any]) -> datetime:
-    return history.time((deployment.get("systemData") or {}).get("createdAt")) or _LONG_AGO
+def _training_name(deployment: Published) -> str:
+    """Return the name of a version's training deployment."""
+    return f"v-{deployment.deployment.removeprefix('s-')}" if deployment.scores else deployment.deployment

@@ -11,10 +11,11 @@ import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mlops import fingerprints, job_environment, notebooks, published_components
+from mlops import fingerprints, history, job_environment, notebooks, published_components
 from mlops.asset_versions import get_or_make
 from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
@@ -62,6 +63,7 @@ class Published:
     tags: dict[str, str]
     pipeline_id: str
     """ARM id of the pipeline component's version."""
+    created: datetime | None = None
 
     @property
     def version(self) -> str:
@@ -106,9 +108,13 @@ def published(clients: Clients) -> Published | None:
 
 def deployments(clients: Clients) -> list[Published]:
     """Return the deployments of the pipeline's endpoint that train, default or not."""
-    listed = clients.arm.list(f"{_endpoint_id(clients)}/deployments")
-    known = (_published(str(deployment["name"]), deployment) for deployment in listed)
-    return [deployment for deployment in known if not deployment.scores]
+    return [deployment for deployment in listed(clients) if not deployment.scores]
+
+
+def listed(clients: Clients) -> list[Published]:
+    """Return all deployments of the pipeline's endpoint."""
+    deployments = clients.arm.list(f"{_endpoint_id(clients)}/deployments")
+    return [_published(str(deployment["name"]), deployment) for deployment in deployments]
 
 
 def scoring_deployment(clients: Clients, deployment: str) -> Published | None:
@@ -210,7 +216,8 @@ def _deployment(clients: Clients, name: str) -> Published | None:
 def _published(name: str, deployment: dict[str, Any]) -> Published:
     configuration = deployment["properties"].get("deploymentConfiguration") or {}
     component = str((configuration.get("componentId") or {}).get("assetId") or "")
-    return Published(name, deployment.get("tags") or {}, component)
+    created = history.time((deployment.get("systemData") or {}).get("createdAt"))
+    return Published(name, deployment.get("tags") or {}, component, created)
 
 
 def _fingerprint(clients: Clients) -> str:

@@ -148,13 +148,8 @@ def _deployments_elsewhere(clients: Clients) -> Iterator[str]:
         if own is not None and endpoint["name"] == own["name"]:
             continue
         for deployment in clients.arm.list(f"{clients.workspace_id}/batchEndpoints/{endpoint['name']}/deployments"):
-            if _is_own(clients.pipeline, json.dumps(deployment["properties"])):
+            if clients.pipeline.is_named_in(json.dumps(deployment["properties"])):
                 yield f"{clients.workspace_id}/batchEndpoints/{endpoint['name']}/deployments/{deployment['name']}"
-
-
-def _is_own(pipeline: pipelines.TrainingPipeline, text: str) -> bool:
-    """Whether a text names one of the pipeline's own pipeline components."""
-    return any(f"/components/{component}/" in text for component in pipeline.components)
 
 
 def _with_versions(clients: Clients, container: str) -> Iterator[str]:
@@ -171,7 +166,7 @@ def _notebook_folders(clients: Clients) -> list[str]:
     for component in pipeline.components:
         versions = clients.arm.list(f"{clients.workspace_id}/components/{component}/versions", listViewType="All")
         own |= _named(root, (version["properties"].get("componentSpec") for version in versions))
-    others = [known for known in publish.all_deployments(clients) if not _is_own(pipeline, known.pipeline_id)]
+    others = [known for known in publish.all_deployments(clients) if not pipeline.is_named_in(known.pipeline_id)]
     used = _named(root, (prune.specification(clients, deployment) for deployment in others))
     for name in pipelines.names():
         if name != pipeline.name:

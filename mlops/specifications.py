@@ -62,6 +62,10 @@ class TrainingPipeline:
         """Names of the pipeline components that there may be of it."""
         return (self.component, self.scoring_component)
 
+    def is_named_in(self, text: str) -> bool:
+        """Whether a text, such as an ARM id, names one of its pipeline components."""
+        return any(f"/components/{component}/" in text for component in self.components)
+
     @property
     def scoring_experiment(self) -> str:
         """Name of the experiment of its scoring runs."""

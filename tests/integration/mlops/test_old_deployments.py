@@ -72,7 +72,7 @@ def test_an_endpoint_full_of_another_pipeline_s_deployments_is_an_error(
     full: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = _names(full)
-    monkeypatch.setattr(old_deployments, "_is_own", lambda *_: False)
+    monkeypatch.setattr(type(full.clients.pipeline), "is_named_in", lambda *_: False)
     with pytest.raises(InvalidError, match="has 20 deployments of 20, and no other old one of diabetes can be deleted"):
         old_deployments.make_room(full.clients, ("v-11", "s-11"), print)
     assert _names(full) == before

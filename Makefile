@@ -114,6 +114,7 @@ test-fast: .venv/development ## lint, unit tests of the product and Spark: minut
 
 # Lint runs beside the tests, which wait a good part of their time, and its output comes in one piece. Ruff comes before: it
 # takes a second. Tests call make themselves, with nothing of this one's jobs and variables.
+ALONE = unset $(TEXTS); MAKEFLAGS=
 BESIDE = $(BIN)/ruff check . && $(MAKE) --jobs=2 lint-beside tests-beside
 lint-beside:
 	@mkdir -p $(BUILD); code=0; $(MAKE) lint >$(BUILD)/lint.txt 2>&1 || code=$$?; cat $(BUILD)/lint.txt; exit $$code
@@ -121,14 +122,14 @@ lint-beside:
 # In a fresh environment one process compiles what the workers import, which each of them would do otherwise.
 tests-beside:
 	@if [ ! -e .venv/compiled ]; then $(PYTHON_BIN) -m pytest --collect-only -q $${TESTS:-} >/dev/null && touch .venv/compiled; fi; \
-	MAKEFLAGS= $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
+	$(ALONE) $(PYTHON_BIN) -m pytest $(WORKERS) $${TESTS:-}
 
 test-nightly: tools .venv/development ## tests that make test leaves out, or one tier of them: make test-nightly [TIER=upgrade]
-	@$(PYTHON_BIN) -m pytest -m "$${TIER:-nightly or upgrade or rehearsal or models}" \
-	--junitxml="$(BUILD)/tests-$${TIER:-all-nightly}.xml"
+	@tier="$${TIER:-nightly or upgrade or rehearsal or models}" report="$(BUILD)/tests-$${TIER:-all-nightly}.xml"; \
+	$(ALONE) $(PYTHON_BIN) -m pytest -m "$$tier" --junitxml="$$report"
 
 faults: tools .venv/development ## kills, races, injected faults and damage of states, and a table of them: half an hour
-	@$(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"
+	@$(ALONE) $(PYTHON_BIN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -p tests.faults.table -m "faults or fault_kind"
 
 lint: .venv/development ## ruff, strict types, import contracts
 	@$(BIN)/ruff check .

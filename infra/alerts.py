@@ -68,7 +68,8 @@ class Alerts(pulumi.ComponentResource):
                     name=f"webhook-{number}", service_uri=pulumi.Output.secret(url), use_common_alert_schema=True
                 )
                 for number, url in enumerate(args.webhooks, start=1)
-            ],
+            ]
+            or None,  # an empty list would be an update of stacks that were deployed before there were webhooks
             tags=args.placement.tags,
             opts=self._child,
         )

@@ -123,6 +123,7 @@ def test_recipients_are_alerted_to_failed_runs() -> None:
         "mlops@example.com",
         "on-call@example.com",
     ]
+    assert "webhookReceivers" not in group.inputs, "an empty list would be an update of an earlier stack"
     pipelines, notebooks = (
         deployment.resource("MetricAlert", "alerts-failed-pipelines"),
         deployment.resource("ScheduledQueryRule"),

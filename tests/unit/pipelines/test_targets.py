@@ -250,6 +250,31 @@ def test_the_outputs_are_readable_while_another_up_updates_the_stack(recorded: R
     assert [file.name for file in recorded.folder.glob("outputs-*")] == [outputs.name]
 
 
+@pytest.mark.parametrize(
+    ("words", "selection"),
+    [
+        (("test-nightly", "TIER=upgrade"), "upgrade"),
+        (("test-nightly",), "nightly or upgrade or rehearsal or models"),
+        (("faults",), "faults or fault_kind"),
+    ],
+)
+def test_tests_inherit_no_value_of_the_make_that_runs_them(
+    words: tuple[str, ...], selection: str, tmp_path: Path
+) -> None:
+    """An empty DATA was an address of a folder to `make up` of an earlier commit, which a test runs."""
+    program = tmp_path / "python-bin"
+    statement = 'print(json.dumps([sys.argv[1:], [name for name in ("DATA", "TIER", "STACK") if name in os.environ]]))'
+    program.write_text(f"#!{sys.executable} -SI\nimport json, os, sys\n{statement}\n", encoding="utf-8")
+    program.chmod(0o755)
+
+    completed = _make(*words, f"PYTHON_BIN={program}", DATA="")
+
+    assert completed.returncode == 0, completed.stderr
+    arguments, inherited = json.loads(completed.stdout.splitlines()[-1])
+    assert arguments[arguments.index("-m", 2) + 1] == selection
+    assert inherited == []
+
+
 def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:
     completed = _make("run", LOCALCLOUD_HOME=str(tmp_path / "nowhere"))
 

@@ -106,9 +106,8 @@ work-item:
 ##@ Pipelines: checks
 test-report: tools .venv/development ## tests of one tier with results and coverage as files: make test-report TIER=unit
 	@mkdir -p $(BUILD)
-	@: "$${TIER:?make test-report TIER=unit}"
-	@$(PYTHON_BIN) -m pytest "tests/$$TIER" --junitxml="$(BUILD)/tests-$$TIER.xml" --cov \
-	--cov-report="xml:$(BUILD)/coverage-$$TIER.xml"
+	@tier="$${TIER:?make test-report TIER=unit}"; $(ALONE) $(PYTHON_BIN) -m pytest "tests/$$tier" \
+	--junitxml="$(BUILD)/tests-$$tier.xml" --cov --cov-report="xml:$(BUILD)/coverage-$$tier.xml"
 
 lint-pipelines: .venv/development
 	@$(BIN)/yamllint --strict --config-file pipelines/yamllint.yml azure-pipelines.yml pipelines

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from mlops import completion
 from mlops.cli_options import Outputs, Pipeline, Stack, clients_of
-from mlops.errors import InvalidError, MissingError
-from mlops.suggestions import hint
+from mlops.clients import Clients
+from mlops.errors import InvalidError
+from mlops.jobs import Job
 from mlops.terminal import as_json, console, plain, say
 
 inspection = typer.Typer()
 Format = Annotated[Literal["table", "json"], typer.Option("--output", help="A table for people, or JSON for scripts.")]
-_FOLLOW_SECONDS = 2.0
 
 
 @inspection.command()
@@ -45,9 +45,21 @@ def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs =
     job = jobs.newest(clients)
     if job is None:
         screen.print("No run yet.", highlight=False)
-        return
-    screen.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
-    ups.show(clients, job, screen)
+    else:
+        screen.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
+        ups.show(clients, job, screen)
+        _say_causes(clients, job)
+    scored = next(jobs.recent_scorings(clients), None)
+    if scored is not None:
+        screen.print(f"Newest scoring run: {scored.name}, {scored.status}.", highlight=False)
+        _say_causes(clients, scored)
+
+
+def _say_causes(clients: Clients, job: Job) -> None:
+    from mlops import up as ups
+
+    for line in ups.causes(clients, job):
+        say(line)
 
 
 @inspection.command()
@@ -57,12 +69,16 @@ def runs(
     outputs: Outputs = None,
     number: Annotated[int, typer.Option("--number", "-n", min=1, max=1000, help="How many.")] = 20,
     output: Format = "table",
+    score: Annotated[bool, typer.Option("--score", help="List the runs that score instead.")] = False,
 ) -> None:
-    """List the newest runs of the pipeline, with code, data and parameters."""
+    """List the newest runs of the pipeline that train, with code, data and parameters."""
     from mlops import runs as history
 
     clients = clients_of(stack, outputs, pipeline)
-    newest = history.newest(clients, number)
+    newest = history.newest_scorings(clients, number) if score else history.newest(clients, number)
+    if score and output == "table":
+        history.show_scorings(newest, console())
+        return
     reused = history.reused_steps(clients, newest)
     if output == "json":
         typer.echo(as_json([history.as_json(*row) for row in zip(newest, reused, strict=True)]))
@@ -137,40 +153,30 @@ def report(
 
 @inspection.command()
 def logs(
-    step: Annotated[str | None, typer.Argument(help="Step, such as train; default: all, one after another.")] = None,
+    step: Annotated[
+        str | None,
+        typer.Argument(help="Step, such as train; default: all, one after another.", autocompletion=completion.steps),
+    ] = None,
     stack: Stack = "local",
     pipeline: Pipeline = None,
     outputs: Outputs = None,
-    run: Annotated[str | None, typer.Option(help="Name of the run; default: the newest.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the run, of training or scoring; default: the newest that trains.",
+            autocompletion=completion.typed_runs,
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    score: Annotated[bool, typer.Option("--score", help="Without --run, the newest run that scores.")] = False,
 ) -> None:
     """Print the output of a run's steps."""
-    from mlops import jobs
-    from mlops import runs as runs_
-    from mlops.history import ENDED, History
+    from mlops import run_logs
 
-    clients = clients_of(stack, outputs, pipeline)
-    job = jobs.newest(clients) if run is None else runs_.job(clients, run)
-    if job is None:
-        raise MissingError(
-            f"There is no run of {clients.pipeline.name} yet: start one with `python -m mlops run {clients.options}`."
-        )
-    history = History(clients)
-    printed: dict[str, int] = {}
-    while True:
-        steps = history.steps(job.name)
-        chosen = [known for known in steps if step in (None, known.name)]
-        if not chosen:
-            raise MissingError(
-                f"Run {job.name} has no step {step!r}. {hint(step or '', (known.name for known in steps))}"
-            )
-        for known in chosen:
-            text = history.log(known)
-            if len(text) > printed.get(known.run, 0):
-                if step is None and known.run not in printed:
-                    say(f"--- {known.name}{f' (reused from {known.reused})' if known.reused else ''}")
-                typer.echo(plain(text[printed.get(known.run, 0) :], lines=True), nl=False)
-                printed[known.run] = len(text)
-        if not follow or all(known.status in ENDED for known in chosen):
-            return
-        time.sleep(_FOLLOW_SECONDS)
+    if score and run is not None:
+        raise InvalidError(f"--score is for the newest run that scores: give it without --run, which is {run!r}.")
+
+    def write(text: str) -> None:
+        typer.echo(plain(text, lines=True), nl=False)
+
+    run_logs.show(clients_of(stack, outputs, pipeline), run, step, write, follow=follow, scoring=score)

@@ -50,9 +50,6 @@ def score(
         results = scorings.score(clients, scorings.read(file), screen, again=again)
     else:
         results = incoming_files.score(clients, screen, again=again)
-        if results == Results():
-            place = f"{clients.outputs.training_container}/{clients.pipeline.score.input}/"
-            screen.print(f"There is no CSV file in {place} to score.", highlight=False, markup=False)
     if json_:
         typer.echo(as_json(results.as_json()))
     results.check()

@@ -1,13 +1,21 @@
-"""Completion in shells: of the verbs by typer, of names that the checkout knows by the functions below."""
+"""Completion in shells: of the verbs by typer, of other names by the functions below."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any
 
-from mlops import specifications
+import click
+
+from mlops import specifications, step_names
 from mlops.environment import stack_names
 
 PROGRAM, VARIABLE = "mlops", "_MLOPS_COMPLETE"
+
+_MOST_RUNS = 20
+"""Maximum number of runs to offer: a person looks for one of the newest."""
 
 
 def script(shell: str) -> str:
@@ -33,3 +41,31 @@ def pipelines(incomplete: str) -> list[str]:
 def stacks(incomplete: str) -> list[str]:
     """Return the stacks that have a settings file and begin so."""
     return [name for name in stack_names() if name.startswith(incomplete)]
+
+
+def steps(incomplete: str) -> list[str]:
+    """Return the names of steps that begin so, of training and scoring runs."""
+    return [name for name in (*step_names.TRAINING, *step_names.SCORING) if name.startswith(incomplete)]
+
+
+def typed_runs(ctx: click.Context, incomplete: str) -> list[str]:
+    """Return the runs that begin so, by the options of the typed line."""
+    return runs(ctx.params, incomplete)
+
+
+def runs(options: Mapping[str, Any], incomplete: str) -> list[str]:
+    """Return the newest runs of the stack's pipeline, of training and scoring, whose names begin so.
+
+    A stack that does not answer has no names to offer: its error would be in the middle of the typed line.
+    """
+    from mlops import failures, jobs
+    from mlops.cli_options import clients_of
+
+    try:
+        clients = clients_of(options["stack"], options["outputs"], options["pipeline"])
+        names = [job.name for job in islice(jobs.of_all_kinds(clients), _MOST_RUNS)]
+    except Exception as error:
+        if failures.message(error) is None:
+            raise
+        return []
+    return [name for name in names if name.startswith(incomplete)]

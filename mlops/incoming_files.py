@@ -8,7 +8,7 @@ from rich.console import Console
 
 from mlops import scoring, scoring_runs
 from mlops.clients import Clients
-from mlops.components.score.src.ledger import FIRST, Ledger
+from mlops.components.score.src.ledger import FIRST, Entry, Ledger
 from mlops.components.take_files.src.incoming import LeftFile, listing
 from mlops.errors import MissingError
 from mlops.scoring_runs import Results, Started, model_ledger, say
@@ -17,6 +17,8 @@ from steps.taken_files import INCOMING, SOURCE
 
 _MOST_SHOWN = 20
 """Maximum number of files that were scored, or refused, before to name in the output."""
+
+_AGAIN = "--again scores it again"
 
 
 def score(clients: Clients, console: Console, *, again: bool = False, started: Started | None = None) -> Results:
@@ -32,7 +34,13 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
     ledger = model_ledger(clients)
     files = listing(clients.training, folder, ledger.contents(), attempt, scorer.code_version)
     known = _known(clients, ledger, files, scorer.code_version, console)
-    if not any(file.waits for file in files):
+    waiting = [file for file in files if file.waits and file.size]
+    for file in files:
+        if not file.size:
+            say(f"{printable(file.name)} is empty, and left where it is.", console)
+    if not files:
+        say(f"There is no CSV file in {clients.outputs.training_container}/{folder}/ to score.", console)
+    if not waiting:
         return known
     if SOURCE not in scorer.inputs:
         raise MissingError(
@@ -45,7 +53,8 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
     if results.left is not None:
         left = f", {results.left} wait for the next run (score.most_files)" if results.left else ""
         say(f"{_files(len(results.entries))} scored, {len(results.refusals)} refused{left}.", console)
-    return Results((*known.entries, *results.entries), results.refusals, known.refused_before)
+    repeated = _say_not_taken(clients, waiting, results, attempt, scorer.code_version, console)
+    return Results((*known.entries, *repeated, *results.entries), results.refusals, known.refused_before)
 
 
 def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version: str, console: Console) -> Results:
@@ -58,7 +67,7 @@ def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version
         known for file in refused if (known := ledger.refusal(file.refused_as, FIRST, code_version)) is not None
     ]
     for file in scored[:_MOST_SHOWN]:
-        say(f"{printable(file.name)} was scored already: --again scores it again.", console)
+        say(f"{printable(file.name)} was scored already: {_AGAIN}.", console)
     if len(scored) > _MOST_SHOWN:
         say(f"So were {len(scored) - _MOST_SHOWN} more.", console)
     for refusal in refusals[:_MOST_SHOWN]:
@@ -67,6 +76,40 @@ def _known(clients: Clients, ledger: Ledger, files: list[LeftFile], code_version
     if len(refusals) > _MOST_SHOWN:
         say(f"So were {len(refusals) - _MOST_SHOWN} more.", console)
     return Results(tuple(entries), (), tuple(refusals))
+
+
+def _say_not_taken(
+    clients: Clients, waiting: list[LeftFile], results: Results, attempt: str, code_version: str, console: Console
+) -> list[Entry]:
+    """Show why a run did not score a file by itself that waited for it; return the earlier entries of such files.
+
+    Its content has an entry or a refusal: of a file of another name, or of the same one, delivered again.
+    """
+    ledger = model_ledger(clients)
+    names = {file.name for file in waiting}
+    scored_now = {entry.file_version for entry in results.entries}
+    refused_now = {refusal.file_version for refusal in results.refusals}
+    entries: dict[str, Entry] = {}
+    for file in listing(clients.training, clients.pipeline.score.input, ledger.contents(), attempt, code_version):
+        name = printable(file.name)
+        if file.name not in names:
+            continue
+        if file.scored and (entry := ledger.read(str(file.version), attempt)) is not None:
+            if entry.file_version not in scored_now:
+                entries[entry.file_version] = entry
+                say(f"{name} was scored already, as {entry.file_name} by run {entry.run}: {_AGAIN}.", console)
+            elif entry.file_name != name:
+                say(f"{name} has the content of {entry.file_name}, and is scored with it.", console)
+        elif file.refused and (refusal := ledger.refusal(file.refused_as, attempt, code_version)) is not None:
+            if refusal.file_version not in refused_now:
+                say(
+                    f"{name} was refused already, as {refusal.file_name} by run {refusal.run}: {refusal.reason}. It is "
+                    "left alone; --again tries it again.",
+                    console,
+                )
+            elif refusal.file_name != name:
+                say(f"{name} has the content of {refusal.file_name}, and is refused with it.", console)
+    return list(entries.values())
 
 
 def _files(number: int) -> str:

@@ -107,16 +107,34 @@ def cancel(clients: Clients, name: str) -> None:
 
 
 def recent(clients: Clients) -> Iterator[Job]:
-    """Yield the pipeline's runs, newest first, as Azure ML lists them."""
+    """Yield the pipeline's training runs, newest first, as Azure ML lists them."""
+    return (job for job in _listed(clients) if job.code and belongs_to(job, clients))
+
+
+def recent_scorings(clients: Clients) -> Iterator[Job]:
+    """Yield the pipeline's scoring runs, newest first."""
+    return (job for job in _listed(clients) if scores(job, clients))
+
+
+def of_all_kinds(clients: Clients) -> Iterator[Job]:
+    """Yield the pipeline's runs, of training and scoring, newest first."""
+    return (job for job in _listed(clients) if belongs_to(job, clients) or scores(job, clients))
+
+
+def _listed(clients: Clients) -> Iterator[Job]:
     listed = clients.arm.list(f"{clients.workspace_id}/jobs", jobType="Pipeline")
-    for resource in islice(listed, _MOST_RECENT):
-        job = _job(resource)
-        if job.code and belongs_to(job, clients):
-            yield job
+    return map(_job, islice(listed, _MOST_RECENT))
+
+
+def scores(job: Job, clients: Clients) -> bool:
+    """Whether the run is a scoring run of the pipeline, by the rule of `belongs_to`."""
+    if job.component:
+        return f"/components/{clients.pipeline.scoring_component}/" in job.component
+    return job.experiment == clients.pipeline.scoring_experiment
 
 
 def belongs_to(job: Job, clients: Clients) -> bool:
-    """Whether the run is one of the pipeline's: by its pipeline component, or by its experiment without one.
+    """Whether the run is a training run of the pipeline: by its pipeline component, or by its experiment without one.
 
     A batch endpoint may name the experiment after itself, regardless of the invocation.
     """

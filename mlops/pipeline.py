@@ -18,7 +18,6 @@ from mlops.specifications import TrainingPipeline
 from steps import champion
 from steps.specification import Parameter
 
-STEPS = ("feature_engineering", "check_data", "train", "evaluate", "register")
 _CHECKED = "checked"
 ENGINEERED, REPORTS = "engineered", "reports"
 """Folders of the training container: a step's output is in the subfolder named after its run."""

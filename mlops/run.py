@@ -44,12 +44,7 @@ def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
         jobs.cancel(clients, job.name)
         _wait_for_end(clients, job.name)
         ended = jobs.get(clients, job.name).status
-        console.print(
-            f"Run {job.name}: {ended}. `python -m mlops resume {job.name} --pipeline {clients.pipeline.name}` "
-            "continues it.",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"Run {job.name}: {ended}. {_next_try(clients, job)}", highlight=False, soft_wrap=True)
         raise
     steps = history.steps(job.name)
     if job.status != "Completed":
@@ -58,19 +53,34 @@ def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
 
 
 def failure(clients: Clients, history: History, job: Job, steps: list[Step]) -> str:
-    """Return the failed steps with their own errors, and the name of a file that an error shows as a blob."""
-    lines = [f"Run {job.name}: {job.status}."]
-    for step in steps:
-        if step.status == "Failed":
-            lines.append(f"{step.name}: Failed. {reason(step.error, history.log(step))}")
-    if len(lines) == 1:
+    """Return the run's state, the causes of its failure, and its page."""
+    return "\n".join([f"Run {job.name}: {job.status}.", *causes(clients, history, job, steps), f"Run page: {job.page}"])
+
+
+def causes(clients: Clients, history: History, job: Job, steps: list[Step]) -> list[str]:
+    """Return lines about a run that did not complete: its failed steps with their own errors, and commands for more.
+
+    They name a file that an error shows as a blob.
+    """
+    failed = [step for step in steps if step.status == "Failed"]
+    lines = [f"{step.name}: Failed. {reason(step.error, history.log(step))}" for step in failed]
+    if not failed:
         lines.append(history.run(job.name).error or NO_REASON)
     if job.data and any(training_data.blob_name(job.data) in line for line in lines):
         name = training_data.original_name(clients, job.data)
         if name is not None:
             lines.append(f"{training_data.blob_name(job.data)} is the file {printable(name)}.")
-    lines.append(f"Run page: {job.page}")
-    return "\n".join(lines)
+    if failed:
+        command = f"python -m mlops logs {failed[0].name} --run {job.name} {clients.options}"
+        lines.append(f"`{command}` shows its whole output.")
+    return [*lines, _next_try(clients, job)]
+
+
+def _next_try(clients: Clients, job: Job) -> str:
+    """Return the sentence on how the work of a run that did not complete goes on."""
+    if jobs.scores(job, clients):
+        return f"`python -m mlops score FILE {clients.options}`, or --incoming for FILE, takes its files again."
+    return f"`python -m mlops resume {job.name} {clients.options}` continues it."
 
 
 def reason(error: str, log: str) -> str:

@@ -14,14 +14,16 @@ from rich.table import Column, Table
 
 from mlops import jobs, report
 from mlops.clients import Clients
-from mlops.errors import MissingError
+from mlops.errors import InvalidError, MissingError
 from mlops.history import History
 from mlops.jobs import Job
 from mlops.report import Report
 from mlops.suggestions import hint
 from mlops.terminal import cell
+from steps.taken_files import NO_FILE
 
 _SUGGESTED = 5
+_INCOMING = "the input folder's"
 _AT_ONCE = 8
 """Maximum number of requests for steps at the same time."""
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
@@ -58,17 +60,48 @@ class Run:
 
 
 def newest(clients: Clients, number: int) -> list[Job]:
-    """Return the newest runs, newest first."""
+    """Return the newest training runs, newest first."""
     return list(islice(jobs.recent(clients), number))
 
 
+def newest_scorings(clients: Clients, number: int) -> list[Job]:
+    """Return the newest scoring runs, newest first."""
+    return list(islice(jobs.recent_scorings(clients), number))
+
+
 def job(clients: Clients, name: str) -> Job:
-    """Return a run of the pipeline by name. Raises MissingError with the closest names, else the newest ones."""
-    existing = jobs.get_job(clients, name) if RUN_NAME.fullmatch(name) else None
+    """Return a training run of the pipeline by name.
+
+    Raises MissingError with the closest names, else the newest ones, and InvalidError for a scoring run.
+    """
+    existing = _existing(clients, name)
+    if existing is not None and jobs.scores(existing, clients):
+        raise InvalidError(
+            f"Run {name} scores files, and this verb is for runs that train. `python -m mlops logs --run {name} "
+            f"{clients.options}` shows its steps, `python -m mlops score --incoming {clients.options}` starts another."
+        )
     if existing is None or not jobs.belongs_to(existing, clients):
-        known = [known.name for known in newest(clients, _SUGGESTED)]
-        raise MissingError(f"There is no run {name!r} of {clients.pipeline.name}. {hint(name, known)}")
+        raise _unknown(clients, name, newest(clients, _SUGGESTED))
     return existing
+
+
+def training_or_scoring(clients: Clients, name: str) -> Job:
+    """Return a run of the pipeline of any kind by name. Raises MissingError as `job` does."""
+    existing = _existing(clients, name)
+    if existing is None or not (jobs.belongs_to(existing, clients) or jobs.scores(existing, clients)):
+        raise _unknown(clients, name, list(islice(jobs.of_all_kinds(clients), _SUGGESTED)))
+    return existing
+
+
+def _existing(clients: Clients, name: str) -> Job | None:
+    return jobs.get_job(clients, name) if RUN_NAME.fullmatch(name) else None
+
+
+def _unknown(clients: Clients, name: str, known: list[Job]) -> MissingError:
+    names = hint(name, (job.name for job in known))
+    return MissingError(
+        f"There is no run {name!r} of {clients.pipeline.name} on stack {clients.outputs.environment}. {names}"
+    )
 
 
 def read(clients: Clients, name: str) -> Run:
@@ -99,6 +132,25 @@ def show(runs: Sequence[Job], reused: Sequence[tuple[str, ...]], console: Consol
     for job, steps in zip(runs, reused, strict=True):
         values = (job.parameters.get(name, "") for name in parameters)
         table.add_row(*map(cell, (job.name, job.status, job.code, job.data[:12], ", ".join(steps), *values)))
+    console.print(table)
+
+
+def show_scorings(runs: Sequence[Job], console: Console) -> None:
+    """Print a table of scoring runs."""
+    table = Table(Column("run", overflow="fold"), "status", "version", "file")
+    for job in runs:
+        file = job.inputs.get("file_name", "")
+        table.add_row(
+            *map(
+                cell,
+                (
+                    job.name,
+                    job.status,
+                    job.inputs.get("model_version", ""),
+                    _INCOMING if file in ("", NO_FILE) else file,
+                ),
+            )
+        )
     console.print(table)
 
 

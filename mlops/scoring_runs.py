@@ -115,6 +115,7 @@ def follow(clients: Clients, scorer: Scorer, job: Job, console: Console) -> Resu
     lines = ["Not scored:", *_lines(record.failures)]
     if results.refusals:
         lines += ["Refused:", *_lines(results.refusals), _HINT]
+    lines.append(f"`python -m mlops logs --run {job.name} {clients.options}` shows the output of its steps.")
     raise RunFailedError("\n".join(lines)) from failed
 
 

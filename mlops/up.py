@@ -131,6 +131,14 @@ def show(clients: Clients, job: Job, console: Console) -> None:
     report.show(steps, report.read(clients, steps), job.page, console)
 
 
+def causes(clients: Clients, job: Job) -> list[str]:
+    """Return the causes of a run's failure; no line for a run that completed or is under way."""
+    if not job.ended or job.status == "Completed":
+        return []
+    history = History(clients)
+    return run.causes(clients, history, job, history.steps(job.name))
+
+
 def run_again(
     clients: Clients,
     data: training_data.TrainingData,

@@ -31,7 +31,8 @@ def lake(azure: AzureSession, group: str) -> Lake:
 
 @pytest.fixture
 def clients(lake: Lake) -> Any:
-    return SimpleNamespace(training=lake.blobs, pipeline=specifications.load("diabetes"))
+    options = "--stack dev --pipeline diabetes"
+    return SimpleNamespace(training=lake.blobs, pipeline=specifications.load("diabetes"), options=options)
 
 
 def test_a_file_of_any_name_in_incoming_is_used_and_named_only_by_its_hash(clients: Any, tmp_path: Path) -> None:
@@ -64,6 +65,8 @@ def test_a_failed_run_names_the_file_that_its_error_shows_as_a_blob(clients: Any
         "Run j1: Failed.",
         f"check_data: Failed. The file: {data.uri('acct', 'data')}.",
         f"{data.blob} is the file bad %23%23vso%5Bx%5Dy.csv.",
+        "`python -m mlops logs check_data --run j1 --stack dev --pipeline diabetes` shows its whole output.",
+        "`python -m mlops resume j1 --stack dev --pipeline diabetes` continues it.",
         "Run page: https://page",
     ]
     clients.training.delete_blob(data.blob)

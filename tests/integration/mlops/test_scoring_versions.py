@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -135,10 +136,14 @@ class _Files:
 
     def leave(self, name: str, text: str) -> str:
         """Leave a file whose content a run has read; return its version."""
+        self.clients.training.upload_blob(f"{self.folder}/{name}", text.encode(), overwrite=True)
+        return self.know(f"{self.folder}/{name}", text)
+
+    def know(self, blob: str, text: str) -> str:
+        """Note the content of a blob as a run does that has read it; return its version."""
         version = hashlib.sha256(text.encode()).hexdigest()
-        blob = self.clients.training.get_blob_client(f"{self.folder}/{name}")
-        etag = str(blob.upload_blob(text.encode(), overwrite=True)["etag"])
-        self.ledger.know(blob_key(f"{self.folder}/{name}", etag), version)
+        etag = str(self.clients.training.get_blob_client(blob).get_blob_properties()["etag"])
+        self.ledger.know(blob_key(blob, etag), version)
         return version
 
     def entry(self, version: str, name: str, run: str, attempt: str = FIRST) -> None:
@@ -215,3 +220,46 @@ def test_a_named_file_that_was_refused_is_not_run_again_without_being_asked(test
     with pytest.raises(RefusedError, match=r"named\.csv: the header lacks bmi"):
         again.check()
     assert "named.csv was refused already: --again tries it again." in files.printed
+
+
+def test_a_file_that_is_delivered_again_is_named_with_the_run_that_scored_it(tested: Stack) -> None:
+    files = _Files(tested.clients)
+    content = f"delivered {uuid.uuid4()}"
+    first, second, third = (f"{files.folder}/{name}.csv" for name in ("first", "second", "third"))
+    runs: list[str] = []
+
+    def deliver(*names: str) -> None:
+        for name in names:
+            tested.clients.training.upload_blob(name, content.encode(), overwrite=True)
+
+    def steps(job: Job) -> None:
+        runs.append(job.name)
+        versions = {files.know(name, content) for name in (first, second, third)}
+        scored = tuple(versions) if len(runs) == 1 else ()
+        for version in scored:
+            files.entry(version, first, job.name)
+        files.ledger.record(RunRecord(job.name, FIRST, scored, (), 0))
+
+    deliver(first, second, third)
+    files.score(steps)
+    for name in (second, third):
+        assert f"{name} has the content of {first}, and is scored with it." in files.printed
+
+    deliver(first, third)
+    again = files.score(steps)
+    for name in (first, third):
+        line = f"{name} was scored already, as {first} by run {runs[0]}: --again scores it again."
+        assert line in files.printed
+    assert [entry.run for entry in again.entries if entry.file_name == first][-1] == runs[0]
+
+
+def test_a_folder_of_empty_files_starts_no_run(tested: Stack) -> None:
+    files = _Files(tested.clients)
+    empty = f"{files.folder}/empty.csv"
+    for other in tested.clients.training.list_blobs(name_starts_with=f"{files.folder}/"):
+        tested.clients.training.delete_blob(other.name)
+    tested.clients.training.upload_blob(empty, b"")
+
+    files.score(lambda job: pytest.fail("there is nothing to score"))
+
+    assert f"{empty} is empty, and left where it is." in files.printed

@@ -92,6 +92,7 @@ def test_every_verb_is_listed() -> None:
         ("mlops run --pipeline bre", {"breast_cancer"}),
         ("mlops status --stack st", {"staging"}),
         ("mlops remove dia", {"diabetes"}),
+        ("mlops logs pre", {"prepare"}),
     ],
 )
 def test_a_shell_completes_verbs_pipelines_and_stacks(words: str, names: set[str]) -> None:

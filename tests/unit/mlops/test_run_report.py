@@ -44,7 +44,10 @@ class Platform:
         self.error = ""
         training = SimpleNamespace(download_blob=self._blob)
         self.clients: Any = SimpleNamespace(
-            pipeline=specifications.load(None), training=training, options="--stack dev --pipeline diabetes"
+            pipeline=specifications.load(None),
+            training=training,
+            options="--stack dev --pipeline diabetes",
+            outputs=SimpleNamespace(environment="dev"),
         )
 
     def _blob(self, name: str) -> Any:
@@ -128,9 +131,13 @@ def test_a_run_under_way_an_unknown_run_and_none_are_refused(platform: Platform)
     follow = r"logs --run batchjob-5 --follow --stack \w+ --pipeline diabetes`"
     with pytest.raises(InvalidError, match=rf"The run batchjob-5 is under way \(Running\).*{follow}"):
         written(platform)
-    with pytest.raises(MissingError, match=r"no run 'batchjob-I' of diabetes. Did you mean batchjob-\d or batchjob-\d"):
+    with pytest.raises(
+        MissingError, match=r"'batchjob-I' of diabetes on stack dev. Did you mean batchjob-\d or batchjob-\d"
+    ):
         written(platform, "batchjob-I")
-    with pytest.raises(MissingError, match=r"no run '../jobs' of diabetes. There are: batchjob-5, batchjob-1"):
+    with pytest.raises(
+        MissingError, match=r"no run '../jobs' of diabetes on stack dev. There are: batchjob-5, batchjob-1"
+    ):
         written(platform, "../jobs")
     platform.jobs = []
     with pytest.raises(MissingError, match="There is no run of diabetes yet"):

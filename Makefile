@@ -114,7 +114,7 @@ test-fast: .venv/development ## lint, unit tests of the product and Spark: minut
 
 # Lint runs beside the tests, which wait a good part of their time, and its output comes in one piece. Ruff comes before: it
 # takes a second. Tests call make themselves, with nothing of this one's jobs and variables.
-ALONE = unset $(TEXTS); MAKEFLAGS=
+ALONE = unset MAKEFLAGS MFLAGS MAKELEVEL $(TEXTS);
 BESIDE = $(BIN)/ruff check . && $(MAKE) --jobs=2 lint-beside tests-beside
 lint-beside:
 	@mkdir -p $(BUILD); code=0; $(MAKE) lint >$(BUILD)/lint.txt 2>&1 || code=$$?; cat $(BUILD)/lint.txt; exit $$code

@@ -262,9 +262,10 @@ def test_the_outputs_are_readable_while_another_up_updates_the_stack(recorded: R
 def test_tests_inherit_no_value_of_the_make_that_runs_them(
     words: tuple[str, ...], selection: str, tmp_path: Path
 ) -> None:
-    """An empty DATA was an address of a folder to `make up` of an earlier commit, which a test runs."""
+    """An empty DATA was a folder to `make up` of an earlier commit; below another make, make speaks of its folders."""
     program = tmp_path / "python-bin"
-    statement = 'print(json.dumps([sys.argv[1:], [name for name in ("DATA", "TIER", "STACK") if name in os.environ]]))'
+    names = ("DATA", "TIER", "STACK", "MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    statement = f"print(json.dumps([sys.argv[1:], [name for name in {names} if name in os.environ]]))"
     program.write_text(f"#!{sys.executable} -SI\nimport json, os, sys\n{statement}\n", encoding="utf-8")
     program.chmod(0o755)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from zoneinfo import ZoneInfo
 
 from tzlocal.windows_tz import tz_win, win_tz
@@ -12,7 +13,9 @@ def fault(name: str) -> str | None:
     if name in win_tz:
         return None
     close = tz_win.get(name)
-    hint = f"{name} is {close} there" if close else "such as W. Europe Standard Time or UTC"
+    similar = difflib.get_close_matches(name, win_tz, n=2, cutoff=0.75)
+    proposed = f"did you mean {' or '.join(similar)}?" if similar else "such as W. Europe Standard Time or UTC"
+    hint = f"{name} is {close} there" if close else proposed
     return f"Azure ML takes the names that Windows has for time zones: {hint}"
 
 

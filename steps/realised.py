@@ -16,6 +16,7 @@ from steps.specification import Metric, Specification
 from steps.watch_results import Breach, Judgement, Window
 
 _LABEL = "_label"
+_TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
 class LabelsError(Exception):
@@ -42,10 +43,18 @@ def read_labels(stream: BinaryIO, keys: Sequence[str], target: str) -> Labels:
     if missing := [name for name in (*keys, target) if name not in content]:
         raise LabelsError(f"its header lacks {', '.join(missing)}: it has {', '.join(map(str, content.columns))}")
     rows = content[[*keys, target]].rename(columns={target: _LABEL})
-    labelled = rows[rows[_LABEL].str.strip() != ""].drop_duplicates()
+    rows[_LABEL] = rows[_LABEL].str.strip()
+    labelled = _distinct(rows[rows[_LABEL] != ""], [*keys, _LABEL])
     twice = labelled.duplicated(list(keys), keep=False)
-    without = int((rows[_LABEL].str.strip() == "").sum())
+    without = int((rows[_LABEL] == "").sum())
     return Labels(labelled[~twice].reset_index(drop=True), tuple(keys), len(content), without, int(twice.sum()))
+
+
+def _distinct(rows: pd.DataFrame, columns: list[str]) -> pd.DataFrame:
+    """Return the rows that differ in the columns: 12 and 12.0 are the same label."""
+    numbers = pd.to_numeric(rows[_LABEL], errors="coerce")
+    same = rows.assign(**{_LABEL: numbers.astype(object).where(numbers.notna(), rows[_LABEL])}).duplicated(columns)
+    return rows[~same]
 
 
 def judge(
@@ -78,12 +87,14 @@ def judge(
 
 
 def match(predictions: pd.DataFrame, labels: Labels) -> pd.DataFrame:
-    """Return the predictions that have a label, with it."""
+    """Return the predictions that have a label, with it. A missing key is no key."""
     keys = list(labels.keys)
+    rows = _distinct(_typed(labels, predictions).dropna(subset=keys), [*keys, _LABEL])
     return (
         key_texts(predictions, keys)
         .join(predictions.drop(columns=keys))
-        .merge(_normalized(labels, predictions), on=keys, how="inner")
+        .dropna(subset=keys)
+        .merge(rows[~rows.duplicated(keys, keep=False)], on=keys, how="inner")
     )
 
 
@@ -93,9 +104,19 @@ def unknown_keys(labels: Labels, known: Sequence[pd.DataFrame]) -> int:
     for predictions in known:
         keys = list(labels.keys)
         present = pd.MultiIndex.from_frame(key_texts(predictions, keys))
-        normalized = _normalized(labels, predictions).loc[left, keys]
-        left = left[~pd.MultiIndex.from_frame(normalized).isin(present)]
+        typed = _typed(labels, predictions).loc[left, keys]
+        left = left[typed.isna().any(axis=1) | ~pd.MultiIndex.from_frame(typed).isin(present)]
     return len(left)
+
+
+def contradicting(labels: Labels, known: Sequence[pd.DataFrame]) -> int:
+    """Return the number of labels that contradict another of the same key, as scored files write it: 7 is also 07."""
+    keys = list(labels.keys)
+    more = 0
+    for predictions in known:
+        rows = _distinct(_typed(labels, predictions).dropna(subset=keys), [*keys, _LABEL])
+        more = max(more, int(rows.duplicated(keys, keep=False).sum()))
+    return labels.contradicting + more
 
 
 def key_texts(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
@@ -105,7 +126,7 @@ def key_texts(rows: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     )
 
 
-def _normalized(labels: Labels, predictions: pd.DataFrame) -> pd.DataFrame:
+def _typed(labels: Labels, predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the labels with keys of the types that the predictions have."""
     typed = {
         key: pd.to_numeric(labels.rows[key], errors="coerce").astype(float)
@@ -124,22 +145,47 @@ def _pairs(matched: pd.DataFrame, specified: Specification) -> Predictions:
     prefix = "probability_"
     names = [str(name) for name in matched.columns if str(name).startswith(prefix)]
     try:
-        actual = _as_kind(matched[_LABEL].tolist(), predicted)
-        classes = tuple(_as_kind([name.removeprefix(prefix) for name in names], predicted).tolist())
+        actual = _as_kind(matched[_LABEL].tolist(), predicted, classes=specified.task == "classification")
+        classes = tuple(_as_kind([name.removeprefix(prefix) for name in names], predicted, classes=True).tolist())
     except ValueError as error:
         raise LabelsError(f"{specified.target} has labels that the model does not predict: {error}") from error
     return Predictions(actual, predicted, matched[names].to_numpy() if names else None, classes)
 
 
-def _as_kind(texts: list[str], like: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return texts as values of the kind that an array has."""
-    if like.dtype.kind == "f":
-        return np.array([float(text) for text in texts])
-    if like.dtype.kind in "iu":
-        return np.array([int(float(text)) for text in texts])
-    if like.dtype.kind == "b":
-        return np.array([text.strip().lower() in ("true", "1", "1.0") for text in texts])
-    return np.array(texts, dtype=object)
+def _as_kind(texts: list[str], like: np.ndarray[Any, Any], *, classes: bool) -> np.ndarray[Any, Any]:
+    """Return texts as values of the kind that an array has; numbers that are no classes may have a fraction.
+
+    Raises ValueError that names the first text without such a value.
+    """
+    kind = like.dtype.kind
+    if kind == "b":
+        return np.array([_truth(text) for text in texts])
+    if kind not in "fiu":
+        return np.array(texts, dtype=object)
+    values = np.array([_number(text) for text in texts])
+    if kind == "f" or not classes:
+        return values
+    whole = values.astype(np.int64)
+    if (fractions := values != whole).any():
+        raise ValueError(f"{texts[int(fractions.argmax())]!r} is no whole number")
+    return whole
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no number") from None
+    if not np.isfinite(value):
+        raise ValueError(f"{text!r} is no finite number")
+    return value
+
+
+def _truth(text: str) -> bool:
+    lowered = text.lower()
+    if lowered not in _TRUTHS:
+        raise ValueError(f"{text!r} is none of {', '.join(_TRUTHS)}")
+    return _TRUTHS[lowered]
 
 
 def _metrics(pairs: Predictions, specified: Specification) -> tuple[dict[str, float], dict[str, str]]:

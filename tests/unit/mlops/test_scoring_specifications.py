@@ -79,6 +79,14 @@ def test_classes_that_no_delta_table_has_in_a_column_s_name_are_refused() -> Non
             {"notebook": "n", "input": "scoring/in/x", "schedule": {"cron": "0 3 * * *", "time_zone": "Europe/Rome"}},
             "score.schedule.time_zone is 'Europe/Rome': Azure ML takes the names that Windows has for time zones",
         ),
+        (
+            {
+                "notebook": "n",
+                "input": "scoring/in/x",
+                "schedule": {"cron": "0 3 * * *", "time_zone": "W Europ Standard"},
+            },
+            "has for time zones: did you mean W. Europe Standard Time or",
+        ),
         ({"notebook": "n", "input": "scoring/in/x", "inputs": 1}, "score.inputs is unknown: did you mean input?"),
         (
             {"notebook": "n", "input": "scoring/in/x", "keys": ["prediction", "id"]},

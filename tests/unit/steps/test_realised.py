@@ -93,6 +93,43 @@ def test_labels_that_contradict_each_other_are_left_out_and_repeated_ones_count_
     assert (len(labels.rows), labels.contradicting) == (2, 2)
 
 
+def test_a_key_or_label_that_is_written_in_two_ways_counts_once_and_contradicts_as_the_scored_files_have_it() -> None:
+    labels = _labels("id,y\n1,12\n1,12.0\n01, 12\n2,20\n2.0,21\n3,30\n4,44\n5,50\n")
+
+    judgement = _judge(NUMBERS, labels, _specified())
+
+    assert judgement is not None and judgement.rows_labelled == 4, "1 counts once, 2 is left out"
+    assert (labels.contradicting, realised.contradicting(labels, [NUMBERS])) == (0, 2)
+
+
+def test_a_missing_key_has_no_label() -> None:
+    rows = NUMBERS.assign(id=[1, 2, 3, 4, None])
+    labels = _labels("id,y\n1,12\n2,20\n3,30\n4,44\n,50\nnone,51\n")
+
+    judgement = _judge(rows, labels, _specified())
+
+    assert judgement is not None and judgement.rows_labelled == 4
+    assert realised.unknown_keys(labels, [rows]) == 2
+
+
+@pytest.mark.parametrize(
+    ("predictions", "label", "message"),
+    [
+        ([10.0, 20.0], "nan", "'nan' is no finite number"),
+        ([10.0, 20.0], "inf", "'inf' is no finite number"),
+        ([1, 0], "inf", "'inf' is no finite number"),
+        ([1, 0], "0.5", "'0.5' is no whole number"),
+        ([True, False], "maybe", "'maybe' is none of true, 1, 1.0, false, 0, 0.0"),
+    ],
+)
+def test_a_label_that_cannot_be_compared_is_named(predictions: list[Any], label: str, message: str) -> None:
+    rows = pd.DataFrame({"id": ["a", "b"], "prediction": predictions})
+    task = "regression" if isinstance(predictions[0], float) else "classification"
+
+    with pytest.raises(LabelsError, match=rf"^y has labels that the model does not predict: {message}$"):
+        _judge(rows, _labels(f"id,y\na,1\nb,{label}\n"), _specified(task))
+
+
 def test_several_keys_of_different_types_tell_a_row() -> None:
     rows = NUMBERS.assign(part=["a", "a", "b", "b", "b"], id=[1, 2, 1, 2, 3])
     labels = _labels("id,part,y\n1,a,10\n1,b,30\n2,a,20\n2,b,40\n3,b,50\n3,a,1\n", ("id", "part"))

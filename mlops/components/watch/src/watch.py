@@ -20,6 +20,7 @@ from functools import cache
 from pathlib import Path
 
 import mlflow
+import pandas as pd
 import watch_telemetry  # type: ignore[import-not-found]
 from after_breaches import Place, follow  # type: ignore[import-not-found]
 from azure.core.exceptions import AzureError, ResourceNotFoundError
@@ -102,12 +103,12 @@ class Watcher:
                 if judgement is not None:
                     judged.append(self.history.judge(judgement))
         if before is None:
-            self._report(labels, content, realised.unknown_keys(labels, known), now)
+            self._report(labels, content, known, now)
 
-    def _report(self, labels: realised.Labels, content: str, unknown: int, read_at: datetime) -> None:
+    def _report(self, labels: realised.Labels, content: str, known: list[pd.DataFrame], read_at: datetime) -> None:
         report = LabelsReport(
             content=content, read_at=read_at, rows=labels.read, without_label=labels.without_label,
-            contradicting=labels.contradicting, unknown=unknown,
+            contradicting=realised.contradicting(labels, known), unknown=realised.unknown_keys(labels, known),
         )  # fmt: skip
         self.history.add_labels(report)
         print(

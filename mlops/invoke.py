@@ -73,18 +73,18 @@ class Caller:
         """learn.microsoft.com/azure/machine-learning/how-to-troubleshoot-online-endpoints, "HTTPS status codes"."""
         status, name = response.status_code, self._endpoint.name
         target = f"the deployment {deployment} of {name}" if deployment else name
-        pipeline, settings = self._clients.pipeline.name, self._clients.pipeline.online
+        options, settings = self._clients.options, self._clients.pipeline.online
         text = _short(response.text())
         lines = {
             401: f"{name} takes no request of yours: sign in, such as with `az login`, or get a role that allows "
             f"{_ACTION} on it.",
             403: f"You may not ask {name}: get a role that allows {_ACTION} on it, or come from its network where that "
             "is private.",
-            404: f"There is nothing that answers for {target}: run `python -m mlops serve --pipeline {pipeline}`.",
+            404: f"There is nothing that answers for {target}: run `python -m mlops serve {options}`.",
             408: f"The model did not answer within {settings.request_timeout} s: send fewer rows, or raise "
             "serve.online.request_timeout in pipeline.yml and serve again.",
             MODEL_ERROR: f"The model failed{_model_error(response)}: compare the request with the model's signature, "
-            f"and see its log with `python -m mlops serve --log --pipeline {pipeline}`.",
+            f"and see its log with `python -m mlops serve --log {options}`.",
             429: f"{target} has more requests than it takes at a time: send again later, or raise "
             "serve.online.instances or requests_per_instance in pipeline.yml and serve again.",
         }

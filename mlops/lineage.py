@@ -63,6 +63,6 @@ def choose_deployment(known: Sequence[Published], lineage: Tags, environment: st
     if not chosen:
         raise GateError(
             f"Commit {commit} (version {version}) is not published on {environment}: publish it there first, with "
-            "`python -m mlops publish`."
+            f"`python -m mlops publish --stack {environment}`."
         )
     return chosen[0]

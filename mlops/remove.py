@@ -69,7 +69,7 @@ def plan(clients: Clients, *, keep_files: bool = False) -> Removal:
     if newest is not None and not newest.ended:
         raise InvalidError(
             f"Run {newest.name} of {pipeline.name} is under way: wait for its end, or run `python -m mlops cancel "
-            f"--pipeline {pipeline.name}`."
+            f"{clients.options}`."
         )
     return Removal(
         name=pipeline.name,

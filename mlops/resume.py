@@ -25,9 +25,15 @@ def resume(clients: Clients, name: str, console: Console, now: datetime | None =
     """
     job = runs.job(clients, name)
     if job.status == "Completed":
-        raise InvalidError(f"Run {name} completed: there is nothing to resume. `mlops run` starts another one.")
+        raise InvalidError(
+            f"Run {name} completed: there is nothing to resume. `python -m mlops run {clients.options}` starts another "
+            "one."
+        )
     if not job.ended:
-        raise InvalidError(f"Run {name} is under way ({job.status}): cancel it first, or wait for its end.")
+        raise InvalidError(
+            f"Run {name} is under way ({job.status}): wait for its end, or stop it with `python -m mlops cancel "
+            f"--run {name} {clients.options}`."
+        )
     deployment = publish.of_version(clients, job.code)
     types = publish.inputs_of(clients, deployment)
     key = job.inputs.get(reuse_keys.INPUT, "")

@@ -198,8 +198,8 @@ class _Rollout:
             if again is None:
                 raise
             return GateError(
-                f"{head}, and {colour} could not be taken back: {again}\nRun `python -m mlops serve --pipeline "
-                f"{self._clients.pipeline.name}` again.\n{reason}\nThe end of its log:\n{log}"
+                f"{head}, and {colour} could not be taken back: {again}\nRun `python -m mlops serve "
+                f"{self._clients.options}` again.\n{reason}\nThe end of its log:\n{log}"
             )
         after = f"{old.colour} answers with version {old.version or 'unknown'}" if old else "nothing answers"
         return GateError(f"{head}: {colour} was deleted, {after}.\n{reason}\nThe end of its log:\n{log}")

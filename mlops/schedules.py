@@ -137,7 +137,7 @@ def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, 
     )
     clients.ml.schedules.begin_create_or_update(schedule).result()
     option = "" if work.name == TRAINING.name(clients.pipeline) else " --score"
-    command = f"python -m mlops schedule on --pipeline {clients.pipeline.name}{option}"
+    command = f"python -m mlops schedule on {clients.options}{option}"
     state = "on" if on else f"off: `{command}` switches it on"
     say(f"schedule: {work.name} runs version {work.version}, {state}")
 

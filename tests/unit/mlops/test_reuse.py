@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -77,7 +78,7 @@ def _resumed(monkeypatch: pytest.MonkeyPatch, job: Job, days: int | None = DAYS)
     monkeypatch.setattr(publish, "of_version", lambda clients, version: publish.Published("v-417", {}, "id"))
     monkeypatch.setattr(publish, "inputs_of", lambda clients, deployment: TYPES)
     monkeypatch.setattr(up, "begin", lambda clients, now, inputs, key, console: begun.append((inputs, key)))
-    clients: Any = SimpleNamespace(outputs=SimpleNamespace(engineered_days=days))
+    clients: Any = SimpleNamespace(outputs=SimpleNamespace(engineered_days=days), options="--stack dev --pipeline x")
     text = io.StringIO()
     resume.resume(clients, "run-1", Console(file=text), NOW)
     return *begun[0], text.getvalue()
@@ -111,12 +112,21 @@ def test_a_run_whose_data_may_be_deleted_runs_all_its_steps(
 
 @pytest.mark.parametrize(
     ("status", "message"),
-    [("Completed", "Run run-1 completed: there is nothing to resume."), ("Running", "Run run-1 is under way")],
+    [
+        (
+            "Completed",
+            "Run run-1 completed: there is nothing to resume. `python -m mlops run --stack dev --pipeline x`",
+        ),
+        (
+            "Running",
+            "Run run-1 is under way (Running): wait for its end, or stop it with `python -m mlops cancel --run",
+        ),
+    ],
 )
 def test_only_a_run_that_ended_without_success_is_resumed(
     monkeypatch: pytest.MonkeyPatch, status: str, message: str
 ) -> None:
-    with pytest.raises(InvalidError, match=message):
+    with pytest.raises(InvalidError, match=re.escape(message)):
         _resumed(monkeypatch, replace(JOB, status=status))
 
 

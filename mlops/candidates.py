@@ -69,9 +69,9 @@ def tested(source: Clients, version: str | None) -> tuple[Candidate, Any]:
     """
     name = source.pipeline.model
     known = versions(source.ml, name)
-    model = _chosen(known, version, name, source.outputs.environment)
+    model = _chosen(source, known, version)
     lineage = check_lineage(model.tags or {}, name, str(model.version))
-    _check_own(model, source.outputs.environment)
+    _check_own(source, model)
     check_tested(lineage, jobs.get(source, lineage["pipeline_run"]))
     code = _tested_code(source, lineage) if model is known[0] else lineage
     candidate = Candidate(
@@ -92,7 +92,8 @@ def download(ml: Any, name: str, version: str, folder: Path) -> Path:
     return path
 
 
-def _chosen(known: Sequence[Any], version: str | None, name: str, environment: str) -> Any:
+def _chosen(source: Clients, known: Sequence[Any], version: str | None) -> Any:
+    name, environment = source.pipeline.model, source.outputs.environment
     fitting = [model for model in known if version is None or str(model.version) == version]
     if not fitting:
         if version and known:
@@ -100,18 +101,20 @@ def _chosen(known: Sequence[Any], version: str | None, name: str, environment: s
             raise MissingError(f"There is no version {version} of {name} on {environment} to promote. {others}")
         description = f"version {version} of {name}" if version else f"version of {name}"
         raise MissingError(
-            f"There is no {description} on {environment} to promote: run the pipeline on that stack first."
+            f"There is no {description} on {environment} to promote: run the pipeline on that stack first, with "
+            f"`python -m mlops up {source.options}`."
         )
     return fitting[0]
 
 
-def _check_own(model: Any, environment: str) -> None:
+def _check_own(source: Clients, model: Any) -> None:
     """Raise GateError for a version that another stack trained."""
+    environment = source.outputs.environment
     origin = (model.tags or {}).get(champion.PROMOTED_FROM)
     if origin not in (None, origin_of(environment, model.name, str(model.version))):
         raise GateError(
             f"Version {model.version} of {model.name} on {environment} was promoted from {origin}: only a version that "
-            f"{environment} trained itself can be promoted from there. `python -m mlops models --stack {environment}` "
+            f"{environment} trained itself can be promoted from there. `python -m mlops models {source.options}` "
             "lists them; --model-version names one."
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from http import HTTPStatus
 
 from azure.core.exceptions import (
     AzureError,
@@ -61,6 +62,9 @@ def _unreachable(error: BaseException) -> str:
 def _refused(error: HttpResponseError) -> str:
     code = error.error.code if error.error is not None else ""
     text = error.error.message if error.error is not None and error.error.message else error.message
+    if error.status_code is not None and error.status_code < HTTPStatus.BAD_REQUEST:
+        # A long-running operation that failed: its state was read without a failure.
+        return f"{code or error.reason or ''}: {_short(str(text))}"
     address = str(getattr(getattr(error.response, "request", None), "url", "")).split("?")[0]
     where = f" ({address})" if address else ""
     return f"{error.status_code or ''} {code or error.reason or ''}{where}: {_short(str(text))}".strip()

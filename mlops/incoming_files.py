@@ -51,8 +51,11 @@ def score(clients: Clients, console: Console, *, again: bool = False, started: S
     job = scoring_runs.start(clients, scorer, f"{folder}/", {SOURCE: INCOMING, "attempt": attempt}, console, started)
     results = scoring_runs.follow(clients, scorer, job, console)
     if results.left is not None:
+        own = sum(entry.run == job.name for entry in results.entries)
+        others = len(results.entries) - own
+        beside = f", {others} scored by another run meanwhile" if others else ""
         left = f", {results.left} wait for the next run (score.most_files)" if results.left else ""
-        say(f"{_files(len(results.entries))} scored, {len(results.refusals)} refused{left}.", console)
+        say(f"{_files(own)} scored, {len(results.refusals)} refused{beside}{left}.", console)
     repeated = _say_not_taken(clients, waiting, results, attempt, scorer.code_version, console)
     return Results((*known.entries, *repeated, *results.entries), results.refusals, known.refused_before)
 

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from azure.core.exceptions import AzureError
 from rich.console import Console
 
-from mlops import jobs, training_data
+from mlops import failures, jobs, training_data
 from mlops.clients import Clients
-from mlops.errors import RunFailedError
+from mlops.errors import RemoteError, RunFailedError
 from mlops.history import History, Step
 from mlops.jobs import Job
 from mlops.progress import progress
@@ -33,7 +34,8 @@ Say = Callable[[str], None]
 def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
     """Show each step's state when it changes; the steps of the completed run.
 
-    Raises RunFailedError with the failing step's own error. Ctrl-C and SIGTERM cancel the run.
+    Raises RunFailedError with the failing step's own error, and RemoteError when Azure ML does not answer any more.
+    Ctrl-C and SIGTERM cancel the run.
     """
     history = History(clients)
     try:
@@ -46,6 +48,12 @@ def follow(clients: Clients, job: Job, console: Console) -> list[Step]:
         ended = jobs.get(clients, job.name).status
         console.print(f"Run {job.name}: {ended}. {_next_try(clients, job)}", highlight=False, soft_wrap=True)
         raise
+    except AzureError as error:
+        raise RemoteError(
+            f"Run {job.name} could not be followed to its end, and may go on. {failures.message(error)}\n"
+            f"`python -m mlops logs --run {job.name} --follow {clients.options}` follows it, `python -m mlops status "
+            f"{clients.options}` shows its state."
+        ) from error
     steps = history.steps(job.name)
     if job.status != "Completed":
         raise RunFailedError(failure(clients, history, job, steps))

@@ -189,6 +189,37 @@ def test_another_schema_replaces_the_old_one(project: Project, stack: WorkspaceC
     assert preview.code == 0, preview.text
 
 
+def test_readers_of_predictions_read_and_an_unknown_principal_is_named(
+    project: Project, stack: WorkspaceClient, base: str, azure: AzureSession, group: str
+) -> None:
+    label = f"{base}_{STACK}"
+
+    def service_principal(name: str) -> str:
+        identity = f"{group}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{name}"
+        client_id = str(azure.put(identity, "2023-01-31", {"location": REGION})["properties"]["clientId"])
+        stack.service_principals.create(application_id=client_id, display_name=name)
+        return client_id
+
+    def deployed(**settings: list[str]) -> str:
+        project.settings(STACK, {"base_name": base, **SETTINGS, "unity_catalog": {"schema_name": "other", **settings}})
+        up = project.up(STACK)
+        assert (up.code == 0) == ("unknown@example.com" not in str(settings)), up.text
+        return up.text
+
+    reader, writer = service_principal("reader"), service_principal("writer")
+    refused = deployed(prediction_readers=["unknown@example.com"])
+    assert "Could not find principal with name unknown@example.com" in refused, refused
+    deployed(prediction_readers=[reader], prediction_writers=[writer])
+    read, change = {"READ_FILES"}, {"READ_FILES", "WRITE_FILES"}
+    assert granted(stack, "external_location", f"{label}_scoring_out") == {reader: read, writer: read}
+    assert granted(stack, "external_location", f"{label}_scoring_tables") == {reader: read, writer: change}
+    others = [f"{label}_{name}" for name in ("training", "data", "engineered", "scoring_files")]
+    assert not {reader, writer} & {name for other in others for name in granted(stack, "external_location", other)}
+
+    deployed()
+    assert {str(location.name) for location in stack.external_locations.list()} == set(others)
+
+
 def test_a_catalog_with_data_in_it_is_not_destroyed(
     project: Project, stack: WorkspaceClient, base: str, witness: WorkspaceClient
 ) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from localcloud.testing.azure_session import AzureSession
+from rich.console import Console
 from typer.testing import CliRunner
 
-from mlops import completion, jobs, run_logs, runs
+from mlops import completion, jobs, run, run_logs, runs
 from mlops.cli import app
-from mlops.errors import InvalidError, MissingError
+from mlops.clients import Clients
+from mlops.errors import InvalidError, MissingError, RemoteError
 from mlops.jobs import Job
 from tests.integration.mlops.stacks import Stack, make_stack, remove_stack, run_inputs
 
@@ -40,9 +44,9 @@ def scoring(stack: Stack) -> Job:
     return jobs.start(stack.clients, "s-1", {"attempt": "first"}, experiment)
 
 
-def logs(stack: Stack, run: str | None, step: str | None = None, *, follow: bool = False, score: bool = False) -> str:
+def logs(stack: Stack, name: str | None, step: str | None = None, *, follow: bool = False, score: bool = False) -> str:
     written: list[str] = []
-    run_logs.show(stack.clients, run, step, written.append, follow=follow, scoring=score)
+    run_logs.show(stack.clients, name, step, written.append, follow=follow, scoring=score)
     return "".join(written)
 
 
@@ -68,7 +72,7 @@ def test_the_output_of_both_kinds_of_runs_is_followed_to_its_end(stack: Stack, t
 
     assert (logs(stack, None), logs(stack, None, "score", score=True)) == (trained, scored)
     assert runs.newest(stack.clients, 5) == [jobs.get(stack.clients, training.name)]
-    assert [run.name for run in runs.newest_scorings(stack.clients, 5)] == [scoring.name]
+    assert [scored_run.name for scored_run in runs.newest_scorings(stack.clients, 5)] == [scoring.name]
 
 
 def test_a_wrong_step_or_run_offers_the_closest_names(stack: Stack, training: Job, scoring: Job) -> None:
@@ -79,9 +83,9 @@ def test_a_wrong_step_or_run_offers_the_closest_names(stack: Stack, training: Jo
     with pytest.raises(MissingError, match=rf"`python -m mlops logs watch --score {OPTIONS}` shows the newest's\.$"):
         logs(stack, training.name, "watch", follow=True)
     for job in (training, scoring):
-        with pytest.raises(MissingError, match=rf"no run '{job.name[:-1]}' of diabetes on stack staging") as run:
+        with pytest.raises(MissingError, match=rf"no run '{job.name[:-1]}' of diabetes on stack staging") as unknown:
             logs(stack, job.name[:-1])
-        assert job.name in str(run.value)
+        assert job.name in str(unknown.value)
 
 
 def test_a_verb_for_training_runs_names_the_kind_of_a_scoring_run(stack: Stack, scoring: Job) -> None:
@@ -106,6 +110,20 @@ def test_status_names_the_failed_step_the_cause_and_the_command_for_more(
     assert f"Newest scoring run: {scoring.name}, Failed." in lines and f"score: Failed. {CAUSE}" in lines
     assert f"`python -m mlops logs score --run {scoring.name} {OPTIONS}` shows its whole output." in lines
     assert scoring.name in command(outputs, "runs", "--score")
+
+
+def test_a_lost_connection_names_the_run_and_how_to_go_on(
+    stack: Stack, training: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("HTTPS_PROXY", nobody)
+    clients = Clients(stack.clients.outputs, stack.clients.pipeline)
+
+    with pytest.raises(RemoteError, match=f"^Run {training.name} could not be followed to its end, and may go") as lost:
+        run.follow(clients, training, Console(file=io.StringIO()))
+    assert f"`python -m mlops logs --run {training.name} --follow {OPTIONS}` follows it" in str(lost.value)
 
 
 def test_names_of_runs_are_completed_and_a_stack_without_an_answer_has_none(

@@ -253,6 +253,19 @@ def test_a_file_that_is_delivered_again_is_named_with_the_run_that_scored_it(tes
     assert [entry.run for entry in again.entries if entry.file_name == first][-1] == runs[0]
 
 
+def test_a_file_that_another_run_scored_meanwhile_is_not_counted_as_this_run_s(tested: Stack) -> None:
+    files = _Files(tested.clients)
+    version = files.leave("twice.csv", f"taken by two runs {uuid.uuid4()}")
+
+    def steps(job: Job) -> None:
+        files.entry(version, f"{files.folder}/twice.csv", "batchjob-other")
+        files.ledger.record(RunRecord(job.name, FIRST, (version,), (), 0))
+
+    files.score(steps)
+
+    assert "0 files scored, 0 refused, 1 scored by another run meanwhile." in files.printed
+
+
 def test_a_folder_of_empty_files_starts_no_run(tested: Stack) -> None:
     files = _Files(tested.clients)
     empty = f"{files.folder}/empty.csv"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ODataV4Format, ServiceRequestError
+from azure.core.rest import HttpRequest
 
 from mlops import failures
 from mlops.errors import MissingError
@@ -35,6 +38,28 @@ def test_a_host_that_does_not_answer_is_named_with_a_remedy() -> None:
     assert message is not None
     assert message.startswith("Cannot connect to management.azure.com:")
     assert "Is the endpoint up" in message
+
+
+def test_a_failed_operation_is_named_without_the_status_of_the_request_that_read_its_state() -> None:
+    request = HttpRequest("GET", "https://management.azure.com/operationStatuses/1")
+    response: Any = _Response(200, request)
+    error = HttpResponseError(response=response)
+    error.error = ODataV4Format({"code": "ImageBuildFailure", "message": "no such package"})
+
+    assert failures.message(error) == "ImageBuildFailure: no such package"
+    response.status_code = 409
+    refused = HttpResponseError(response=response)
+    refused.error = error.error
+    assert failures.message(refused) == (
+        "409 ImageBuildFailure (https://management.azure.com/operationStatuses/1): no such package"
+    )
+
+
+class _Response:
+    reason = "OK"
+
+    def __init__(self, status_code: int, request: HttpRequest) -> None:
+        self.status_code, self.request = status_code, request
 
 
 def test_a_bug_is_no_message() -> None:

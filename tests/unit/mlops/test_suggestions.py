@@ -46,7 +46,9 @@ def test_an_unknown_version_or_run_is_answered_with_the_existing_ones(monkeypatc
 
     with pytest.raises(MissingError, match=r"Version 20261125\.2 is not published .* Did you mean 20261125\.3\?"):
         publish.of_version(clients, "20261125.2")
-    with pytest.raises(MissingError, match=r"There is no run 'batchjob-12ac' of diabetes\. Did you mean batchjob-12ab"):
+    with pytest.raises(
+        MissingError, match=r"no run 'batchjob-12ac' of diabetes on stack dev\. Did you mean batchjob-12ab"
+    ):
         runs.job(clients, "batchjob-12ac")
     with pytest.raises(MissingError, match=r"There is no version 7 of diabetes on dev to promote\. There are: 4\."):
         candidates.tested(clients, "7")

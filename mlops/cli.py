@@ -152,7 +152,12 @@ def run(
 
 @app.command()
 def resume(
-    run: Annotated[str, typer.Argument(help="Name of a run that failed or was cancelled.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="Name of a run that failed or was cancelled.", autocompletion=completion.typed_training_runs
+        ),
+    ],
     stack: Stack = "local",
     pipeline: Pipeline = None,
     outputs: Outputs = None,
@@ -168,7 +173,12 @@ def cancel(
     stack: Stack = "local",
     pipeline: Pipeline = None,
     outputs: Outputs = None,
-    run: Annotated[str | None, typer.Option(help="Name of the run, nothing if empty; default: the newest.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of the run, nothing if empty; default: the newest.", autocompletion=completion.typed_runs
+        ),
+    ] = None,
 ) -> None:
     """Cancel a run, if it is under way."""
     from mlops import jobs

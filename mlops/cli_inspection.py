@@ -88,8 +88,8 @@ def runs(
 
 @inspection.command()
 def compare(
-    first: Annotated[str, typer.Argument(help="Name of a run.")],
-    second: Annotated[str, typer.Argument(help="Name of another.")],
+    first: Annotated[str, typer.Argument(help="Name of a run.", autocompletion=completion.typed_training_runs)],
+    second: Annotated[str, typer.Argument(help="Name of another.", autocompletion=completion.typed_training_runs)],
     stack: Stack = "local",
     pipeline: Pipeline = None,
     outputs: Outputs = None,
@@ -124,7 +124,10 @@ def models(
 
 @inspection.command()
 def report(
-    run: Annotated[str | None, typer.Argument(help="Name of the run; default: the newest.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(help="Name of the run; default: the newest.", autocompletion=completion.typed_training_runs),
+    ] = None,
     stack: Stack = "local",
     pipeline: Pipeline = None,
     outputs: Outputs = None,

@@ -49,12 +49,17 @@ def steps(incomplete: str) -> list[str]:
 
 
 def typed_runs(ctx: click.Context, incomplete: str) -> list[str]:
-    """Return the runs that begin so, by the options of the typed line."""
+    """Return the runs that begin so, of training and scoring, by the options of the typed line."""
     return runs(ctx.params, incomplete)
 
 
-def runs(options: Mapping[str, Any], incomplete: str) -> list[str]:
-    """Return the newest runs of the stack's pipeline, of training and scoring, whose names begin so.
+def typed_training_runs(ctx: click.Context, incomplete: str) -> list[str]:
+    """Return the training runs that begin so, by the options of the typed line."""
+    return runs(ctx.params, incomplete, training=True)
+
+
+def runs(options: Mapping[str, Any], incomplete: str, *, training: bool = False) -> list[str]:
+    """Return the newest runs of the stack's pipeline whose names begin so.
 
     A stack that does not answer has no names to offer: its error would be in the middle of the typed line.
     """
@@ -63,7 +68,8 @@ def runs(options: Mapping[str, Any], incomplete: str) -> list[str]:
 
     try:
         clients = clients_of(options["stack"], options["outputs"], options["pipeline"])
-        names = [job.name for job in islice(jobs.of_all_kinds(clients), _MOST_RUNS)]
+        listed = jobs.recent(clients) if training else jobs.of_all_kinds(clients)
+        names = [job.name for job in islice(listed, _MOST_RUNS)]
     except Exception as error:
         if failures.message(error) is None:
             raise

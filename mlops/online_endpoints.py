@@ -13,7 +13,7 @@ from typing import Any
 from mlops import failures, fingerprints
 from mlops.clients import Clients
 from mlops.errors import MissingError, RemoteError
-from mlops.terminal import quiet_uploads
+from mlops.terminal import quiet_polling, quiet_uploads
 from steps.serving import Online
 
 COLOURS = ("blue", "green")
@@ -121,7 +121,7 @@ def create(clients: Clients, colour: str, version: str, settings: Online, replac
         environment_variables={_WORKERS: str(parallel)} if parallel > 1 else None,
         tags={VERSION_TAG: version, FINGERPRINT_TAG: fingerprint(version, settings), REPLACES_TAG: replaces},
     )
-    with quiet_uploads():
+    with quiet_uploads(), quiet_polling():
         clients.ml.online_deployments.begin_create_or_update(deployment).result()
 
 
@@ -143,7 +143,8 @@ def set_traffic(clients: Clients, traffic: Mapping[str, int]) -> None:
     """Divide the requests among the deployments, in percent. Raises the clients' errors."""
     endpoint = clients.ml.online_endpoints.get(clients.online_endpoint)
     endpoint.traffic = {colour: share for colour, share in traffic.items() if share}
-    clients.ml.online_endpoints.begin_create_or_update(endpoint).result()
+    with quiet_polling():
+        clients.ml.online_endpoints.begin_create_or_update(endpoint).result()
 
 
 def delete(clients: Clients, colour: str) -> None:

@@ -21,6 +21,7 @@ from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.specifications import TrainingPipeline
 from mlops.suggestions import hint
+from mlops.terminal import quiet_polling
 
 _ROOT = Path(__file__).resolve().parents[1]
 _SOURCES = ("pipeline.py", "job_environment.py")
@@ -172,7 +173,8 @@ def make_default(clients: Clients, name: str) -> None:
         # A dictionary, since an endpoint without a default has no object to change. azure-ai-ml accepts both
         # (entities/_endpoint/batch_endpoint.py, _to_rest_batch_endpoint).
         endpoint.defaults = {"deployment_name": name}
-        clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
+        with quiet_polling():
+            clients.ml.batch_endpoints.begin_create_or_update(endpoint).result()
 
 
 def publish(clients: Clients, publication: Publication, say: Say, *, keep_default: bool = False) -> Published:
@@ -336,4 +338,5 @@ def _deploy(clients: Clients, component: Any, name: str, tags: dict[str, str]) -
         settings={"default_compute": clients.outputs.compute_name, "continue_on_step_failure": False},
         tags=tags,
     )
-    clients.ml.batch_deployments.begin_create_or_update(deployment).result()
+    with quiet_polling():
+        clients.ml.batch_deployments.begin_create_or_update(deployment).result()

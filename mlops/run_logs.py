@@ -10,6 +10,7 @@ from mlops.clients import Clients
 from mlops.errors import MissingError
 from mlops.history import ENDED, History, Step
 from mlops.jobs import Job
+from mlops.run import NO_REASON
 from mlops.suggestions import hint
 
 _FOLLOW_SECONDS = 2.0
@@ -31,7 +32,7 @@ def show(
         steps = history.steps(job.name)
         chosen = [known for known in steps if step in (None, known.name)]
         if not chosen:
-            _check(clients, job, steps, step, follow=follow)
+            _check(clients, history, job, step, [known.name for known in steps], follow=follow)
         for known in chosen:
             _write_more(history, known, printed, write, with_name=step is None)
         # The state was read before the output, so that the last lines are in it.
@@ -53,17 +54,21 @@ def _newest(clients: Clients, scoring: bool) -> Job:
     return job
 
 
-def _check(clients: Clients, job: Job, steps: list[Step], step: str | None, *, follow: bool) -> None:
+def _check(
+    clients: Clients, history: History, job: Job, step: str | None, existing: list[str], *, follow: bool
+) -> None:
     """Raise MissingError unless the run is under way and is followed, and may have the step later."""
-    names = dict.fromkeys(known.name for known in steps)
+    names = list(existing)
     if not job.ended:
-        names |= dict.fromkeys(step_names.SCORING if jobs.scores(job, clients) else step_names.TRAINING)
+        names += step_names.SCORING if jobs.scores(job, clients) else step_names.TRAINING
     if step is not None and step not in names and (names or job.ended):
         of_scoring = step in step_names.SCORING and not jobs.scores(job, clients)
         more = f"Runs that score have it: `python -m mlops logs {step} --score {clients.options}` shows the newest's."
-        raise MissingError(f"Run {job.name} has no step {step!r}. {more if of_scoring else hint(step, names)}")
+        known = dict.fromkeys(names)
+        raise MissingError(f"Run {job.name} has no step {step!r}. {more if of_scoring else hint(step, known)}")
     if job.ended:
-        raise MissingError(f"Run {job.name} has no steps: {job.status} before the first. Run page: {job.page}")
+        error = history.run(job.name).error or NO_REASON
+        raise MissingError(f"Run {job.name} has no steps, it ended before the first ({job.status}): {error}")
     if not follow:
         begun = f"step {step}" if step else "first step"
         raise MissingError(f"The {begun} of run {job.name} has not begun ({job.status}): --follow waits for it.")

@@ -19,6 +19,7 @@ from mlops.clients import Clients
 from mlops.errors import InvalidError, MissingError
 from mlops.publish import VERSION_TAG, Published, Say
 from mlops.scheduled_work import KINDS, TRAINING, Kind, Work
+from mlops.terminal import quiet_polling
 from steps.schedule import Times
 
 _CONTENT_TAG = "content"
@@ -73,8 +74,7 @@ def move(clients: Clients, deployment: Published, say: Say) -> None:
 
     Raises InvalidError for a schedule that is over, before anything is changed, and the clients' errors.
     """
-    for kind in KINDS:
-        check_not_over(clients, kind)
+    check_none_is_over(clients)
     for kind in KINDS:
         _move(clients, kind, deployment, say)
 
@@ -93,7 +93,8 @@ def _move(clients: Clients, kind: Kind, deployment: Published, say: Say) -> None
         return
     reason = f"version {deployment.version} was published before its runs took files by themselves"
     if existing is not None and existing.on:
-        clients.ml.schedules.begin_disable(name).result()
+        with quiet_polling():
+            clients.ml.schedules.begin_disable(name).result()
         say(f"schedule: {name} is off now: {reason}")
     else:
         say(f"schedule: {name} cannot run: {reason}")
@@ -135,7 +136,8 @@ def put(clients: Clients, times: Times, work: Work, existing: Scheduled | None, 
         tags={VERSION_TAG: work.version, _CONTENT_TAG: content},
         is_enabled=on,
     )
-    clients.ml.schedules.begin_create_or_update(schedule).result()
+    with quiet_polling():
+        clients.ml.schedules.begin_create_or_update(schedule).result()
     option = "" if work.name == TRAINING.name(clients.pipeline) else " --score"
     command = f"python -m mlops schedule on {clients.options}{option}"
     state = "on" if on else f"off: `{command}` switches it on"
@@ -159,7 +161,8 @@ def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
             raise InvalidError(f"The schedule {existing.state}: publish or promote again, and switch it on then.")
     if existing.on != on:
         schedules = clients.ml.schedules
-        (schedules.begin_enable(name) if on else schedules.begin_disable(name)).result()
+        with quiet_polling():
+            (schedules.begin_enable(name) if on else schedules.begin_disable(name)).result()
     changed = read(clients, name)
     if changed is None:
         raise MissingError(f"The schedule {name} was deleted meanwhile.")
@@ -168,8 +171,15 @@ def switch(clients: Clients, on: bool, kind: Kind = TRAINING) -> Scheduled:
 
 def delete(clients: Clients, name: str) -> None:
     """Delete a schedule. Azure ML refuses that while it is on."""
-    clients.ml.schedules.begin_disable(name).result()
-    clients.ml.schedules.begin_delete(name).result()
+    with quiet_polling():
+        clients.ml.schedules.begin_disable(name).result()
+        clients.ml.schedules.begin_delete(name).result()
+
+
+def check_none_is_over(clients: Clients) -> None:
+    """Raise InvalidError for a schedule in the past, of training or scoring."""
+    for kind in KINDS:
+        check_not_over(clients, kind)
 
 
 def check_not_over(clients: Clients, kind: Kind) -> None:

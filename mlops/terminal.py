@@ -41,6 +41,16 @@ def quiet_uploads() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def quiet_polling() -> Iterator[None]:
+    """Leave out the dots that azure-ai-ml prints while it waits, in the midst of lines and of JSON.
+
+    No option stops them (`_utils/_azureml_polling.py`).
+    """
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
+
+
 def cell(text: str) -> Text:
     """Return a table's cell with the plain text: no markup, no emoji, no control characters."""
     return Text(plain(text))

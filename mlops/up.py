@@ -51,6 +51,8 @@ def ensure_published(
     build under that version, and a promotion searches for it there. With `keep_default` only a promotion makes it the
     default.
     """
+    if not keep_default:  # the schedules are moved at the end: nothing is published for one that cannot be
+        schedules.check_none_is_over(clients)
     planned = publish.plan(clients, version)
     now = publish.published(clients)
 

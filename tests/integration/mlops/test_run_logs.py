@@ -118,7 +118,8 @@ def test_a_lost_connection_names_the_run_and_how_to_go_on(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{closed.getsockname()[1]}"
-    monkeypatch.setenv("HTTPS_PROXY", nobody)
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, nobody)
     clients = Clients(stack.clients.outputs, stack.clients.pipeline)
 
     with pytest.raises(RemoteError, match=f"^Run {training.name} could not be followed to its end, and may go") as lost:
@@ -129,9 +130,11 @@ def test_a_lost_connection_names_the_run_and_how_to_go_on(
 def test_names_of_runs_are_completed_and_a_stack_without_an_answer_has_none(
     training: Job, scoring: Job, outputs: str, tmp_path: Path
 ) -> None:
-    def completed(outputs: Path, name: str) -> list[str]:
-        return completion.runs({"stack": "staging", "outputs": outputs, "pipeline": "diabetes"}, name)
+    def completed(outputs: Path, name: str, *, training: bool = False) -> list[str]:
+        options = {"stack": "staging", "outputs": outputs, "pipeline": "diabetes"}
+        return completion.runs(options, name, training=training)
 
     assert {training.name, scoring.name} <= set(completed(Path(outputs), "batchjob-"))
     assert completed(Path(outputs), scoring.name[:-1]) == [scoring.name]
+    assert completed(Path(outputs), "batchjob-", training=True) == [training.name]
     assert completed(tmp_path / "none.json", "batchjob-") == []

@@ -130,12 +130,18 @@ def scoring_name(deployment: str) -> str:
 
 
 def is_whole(clients: Clients, published: Published) -> bool:
-    """Whether the scoring deployment exists too, where the pipeline scores.
+    """Whether its pipeline components exist, and the scoring deployment where the pipeline scores.
 
     Azure ML makes an endpoint's first deployment its default at once: a publication may have been interrupted after
-    it.
+    it. A component's version can be deleted although a deployment names it.
     """
-    return clients.pipeline.specification.score is None or scoring_deployment(clients, published.deployment) is not None
+    parts = [published]
+    if clients.pipeline.specification.score is not None:
+        beside = scoring_deployment(clients, published.deployment)
+        if beside is None:
+            return False
+        parts.append(beside)
+    return all(clients.arm.get(part.pipeline_id.removeprefix("azureml:")) is not None for part in parts)
 
 
 def all_deployments(clients: Clients) -> list[Published]:

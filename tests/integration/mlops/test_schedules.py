@@ -114,9 +114,11 @@ def test_a_schedule_with_a_deleted_target_is_reported_and_not_switched_on(
 ) -> None:
     stack.publish("3", "commit-3", keep_default=True)
     schedules.move(clients, publish.of_version(clients, "3"), lambda _: None)
-    component = scheduled(clients).component_id
-    azure.finish(azure.arm("DELETE", f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}/deployments/v-3", ML))
+    component, published = scheduled(clients).component_id, publish.of_version(clients, "3")
+    assert publish.is_whole(clients, published)
     assert azure.arm("DELETE", component, ML).status_code in {200, 204}
+    assert not publish.is_whole(clients, published), "the next publication makes the component again"
+    azure.finish(azure.arm("DELETE", f"{clients.workspace_id}/batchEndpoints/{clients.endpoint}/deployments/v-3", ML))
     status = command(stack, tmp_path, "status")
     assert f"its target is gone: {component} does not exist" in status
     with pytest.raises(InvalidError, match="publish or promote again, and switch it on then"):

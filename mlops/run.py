@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,8 @@ _CANCEL_SECONDS = 60
 _ERROR_LINES = 12
 _OWN_END = "exited with status code"
 """Part of Azure ML's error of a step whose program failed: "Execution failed. User process 'python' exited with …"."""
+_STATUS = re.compile(rf"{_OWN_END} (-?\d+)")
+_SIGNALLED = 128
 NO_REASON = "Azure ML gives no reason."
 
 Say = Callable[[str], None]
@@ -98,9 +101,25 @@ def reason(error: str, log: str) -> str:
     that cannot be built, have theirs.
     """
     words = last_words(log)
-    if not error or _OWN_END in error:
+    killed = _killed(error)
+    if not killed and (not error or _OWN_END in error):
         return words or error or NO_REASON
-    return f"{error.rstrip()}\nThe last line of its log: {words.splitlines()[-1]}" if words else error
+    cause = killed or error.rstrip()
+    return f"{cause}\nThe last line of its log: {words.splitlines()[-1]}" if words else cause
+
+
+def _killed(error: str) -> str:
+    """Return the sentence on a program that a signal ended, which its log cannot know; empty for any other error.
+
+    A shell reports a signal as 128 and its number.
+    """
+    match = _STATUS.search(error)
+    code = int(match[1]) if match else 0
+    number = -code if code < 0 else code - _SIGNALLED
+    if number not in set(signal.Signals):
+        return ""
+    memory = ", such as for lack of memory" if number == signal.SIGKILL else ""
+    return f"Its program was ended by {signal.Signals(number).name} (status code {code}){memory}."
 
 
 def last_words(log: str) -> str:

@@ -89,6 +89,18 @@ def test_a_log_s_last_lines_are_the_error(log: str, message: str) -> None:
     [
         ("User process 'bash' exited with status code 1. Please …", "a\nToo few rows.\n", "Too few rows."),
         ("User process 'bash' exited with status code 1.", "", "User process 'bash' exited with status code 1."),
+        (
+            "User process 'bash' exited with status code 137. Please …",
+            "reads data\n",
+            "Its program was ended by SIGKILL (status code 137), such as for lack of memory.\n"
+            "The last line of its log: reads data",
+        ),
+        (
+            "User process 'python' exited with status code -15.",
+            "",
+            "Its program was ended by SIGTERM (status code -15).",
+        ),
+        ("User process 'bash' exited with status code 255. Please …", "Too few rows.", "Too few rows."),
         ("", "Too few rows.", "Too few rows."),
         ("", "", "Azure ML gives no reason."),
         ("The node was lost.", "", "The node was lost."),

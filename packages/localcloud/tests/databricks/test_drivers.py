@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
+import re
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from localcloud.core.json import Json
+from localcloud.core.settings import load_settings
 from localcloud.databricks import launch
 from localcloud.databricks.drivers import DriverProcess
+from localcloud.databricks.runtime import exercise
 from localcloud.databricks.runtime.output import Output
 
 
@@ -77,3 +84,134 @@ def test_the_output_hides_the_run_s_token_and_its_secret_for_storage(tmp_path: P
     assert output.redact("dkea-token, of-the-run, 2") == "[REDACTED], [REDACTED], 2"
     assert secrets_of(assignment | {"conf": {}}) == ["dkea-token"], "no cluster with Unity Catalog"
     output._file.close()
+
+
+VIEW = b"""# Databricks notebook source
+import json, os, tempfile, threading
+jvm, sc = spark._jvm, spark.sparkContext
+tracker, shared = sc.statusTracker(), spark._jsparkSession.sharedState()
+counts = {"range": spark.range(3).count(), "rdd": sc.parallelize([1]).id()}
+dbutils.notebook.exit(json.dumps({
+    **counts,
+    "jobs": sorted(tracker.getJobIdsForGroup(None)),
+    "kept": [sc._jsc.getPersistentRDDs().size(), shared.cacheManager().isEmpty()],
+    "catalog": [[str(item) for item in items] for items in (
+        spark.catalog.listTables(), spark.catalog.listDatabases(), spark.catalog.listCatalogs(),
+    )],
+    "conf": sorted(sc.getConf().getAll()),
+    "sql": sorted([row.key, row.value] for row in spark.sql("SET").collect()),
+    "listeners": [len(spark._jsparkSession.listenerManager().listListeners()), spark.streams.active],
+    "files": sorted(name.split("-")[0] for name in os.listdir(tempfile.gettempdir()) if ".so" not in name),
+    "local": sorted(name.split("-")[0] for name in os.listdir(spark.conf.get("spark.local.dir"))),
+    "folder": [os.getcwd(), sorted(globals())],
+    "threads": len(threading.enumerate()),
+}))
+"""
+_OWN_SETTINGS = ("spark.app.", "spark.driver.port", "spark.driver.appUIAddress")
+"""Settings with numbers or the time of a single context."""
+
+
+async def _driver(folder: Path, *, warm_up: bool) -> DriverProcess:
+    settings = load_settings()
+    tools = launch.find_tools(settings)
+    conf = launch.launch_conf(settings, tools, folder)
+    environment = launch.environment(settings, tools, folder)
+    driver = await DriverProcess.start(tools, conf, environment, folder, warm_up=warm_up)
+    await driver.ready
+    return driver
+
+
+async def _outcome(driver: DriverProcess) -> Json:
+    """Run the notebook VIEW and return its outcome."""
+    tree = driver.folder / "Workspace"
+    tree.mkdir()
+    (tree / "view").write_bytes(VIEW)
+    names = ("browserHostName", "apiUrl", "apiToken", "workspaceId", "clusterId", "jobId", "currentRunId", "userName")
+    assignment: Json = {
+        "notebook_path": "/view", "parameters": {}, "tree": str(tree), "notebooks": {"/view": "PYTHON"},
+        "notebook_ids": {}, "output": str(driver.folder / "output.jsonl"), "conf": {}, "environment": {},
+        "context": {name: "none" for name in names},
+    }  # fmt: skip
+    return await driver.run(assignment, lambda method, arguments: None, lambda: None)
+
+
+async def _view(driver: DriverProcess) -> Json:
+    outcome = await _outcome(driver)
+    assert outcome["result"] == "SUCCESS", outcome
+    view: Json = json.loads(outcome["value"].replace(str(driver.folder), "DRIVER"))
+    for name in ("conf", "sql"):
+        view[name] = [pair for pair in view[name] if not pair[0].startswith(_OWN_SETTINGS)]
+    return view
+
+
+def _on_driver(folder: Path, work: Callable[[DriverProcess], Awaitable[Json]], *, warm_up: bool) -> Json:
+    async def run() -> Json:
+        driver = await _driver(folder, warm_up=warm_up)
+        try:
+            return await work(driver)
+        finally:
+            await driver.kill()
+
+    folder.mkdir()
+    return asyncio.run(run())
+
+
+def test_a_kill_during_the_exercise_ends_the_wait_for_it_and_for_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that reports its start and then only reads stands in for a driver whose step does not end."""
+    program = (
+        "import os, sys, time\n"
+        'os.write(int(sys.argv[1]), b\'{"ready": true, "seconds": 0}\\n\')\n'
+        "for line in sys.stdin: pass"
+    )
+    monkeypatch.setattr(launch, "command", lambda *words: [sys.executable, "-c", program, words[-1]])
+
+    async def killed() -> Json:
+        tools: Any = None
+        driver = await DriverProcess.start(tools, {}, dict(os.environ), tmp_path, warm_up=True)
+        await driver.ready
+        exercise = asyncio.create_task(driver.exercise())
+        run = asyncio.create_task(driver.run({}, lambda method, arguments: None, lambda: None))
+        await asyncio.sleep(0)
+        assert not exercise.done() and not run.done()
+        await driver.kill()
+        await exercise
+        return await run
+
+    outcome = asyncio.run(killed())
+    assert outcome["result"] == "INTERNAL_ERROR"
+    assert outcome["error"].startswith("The Spark driver has stopped unexpectedly.")
+
+
+@pytest.mark.nightly
+def test_a_notebook_sees_nothing_of_its_driver_s_exercise(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its view equals a notebook's on a driver that has only started."""
+
+    async def exercised(driver: DriverProcess) -> Json:
+        await driver.exercise()
+        return await _view(driver)
+
+    caplog.set_level(logging.INFO, "localcloud.databricks")
+    view = _on_driver(tmp_path / "exercised", exercised, warm_up=True)
+    assert view == _on_driver(tmp_path / "new", _view, warm_up=False)
+    assert f"{_steps()} steps of exercise" in caplog.text
+
+
+def test_a_run_ends_its_driver_s_exercise_and_sees_nothing_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def at_once(driver: DriverProcess) -> Json:
+        _, view = await asyncio.gather(driver.exercise(), _view(driver))
+        return view
+
+    caplog.set_level(logging.INFO, "localcloud.databricks")
+    view = _on_driver(tmp_path / "driver", at_once, warm_up=False)
+    (steps,) = re.findall(r"(\d+) steps of exercise", caplog.text)
+    assert int(steps) < _steps()
+    assert (view["jobs"], view["kept"], view["catalog"][0]) == ([0, 1], [0, True], []), "its own count has two jobs"
+    assert not [name for name in view["files"] if name.startswith("tmp")], "the folder of the exercise"
+
+
+def _steps() -> int:
+    return len(exercise.steps(None, Path()))

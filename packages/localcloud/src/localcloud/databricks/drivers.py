@@ -61,7 +61,9 @@ class DriverProcess:
         self.folder = folder
         self.started_at = time.monotonic()
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ready_task = asyncio.create_task(self._wait_ready(), name=f"driver {process.pid} ready")
+        self._exercised = asyncio.Event()
+        self._run_events: asyncio.Queue[Json | None] = asyncio.Queue()
+        self._reader = asyncio.create_task(self._read(), name=f"driver {process.pid} events")
 
     @classmethod
     async def start(
@@ -100,6 +102,14 @@ class DriverProcess:
     def alive(self) -> bool:
         return self._process.returncode is None
 
+    async def exercise(self) -> None:
+        """Have the ready driver run the usual work of notebooks. Returns when it has, or has ended.
+
+        A run that comes meanwhile starts after the current step, which takes a second or two.
+        """
+        self._send({"exercise": True})
+        await self._exercised.wait()
+
     async def run(self, assignment: Json, on_call: OnCall, on_started: Callable[[], None]) -> Json:
         """Start its run. Returns {"result": SUCCESS | FAILED | INTERNAL_ERROR, "value" | "error", "error_trace"}.
 
@@ -107,7 +117,7 @@ class DriverProcess:
         """
         await asyncio.shield(self.ready)
         self._send({"run": assignment})
-        while (event := await self._next()) is not None:
+        while (event := await self._run_events.get()) is not None:
             if "result" in event:
                 return event
             if "started" in event:
@@ -121,7 +131,7 @@ class DriverProcess:
 
     async def kill(self) -> None:
         """End the process group at once and reap it. Safe to repeat."""
-        self._ready_task.cancel()
+        self._reader.cancel()
         await _kill(self._process)
 
     def log_tail(self) -> str:
@@ -130,19 +140,27 @@ class DriverProcess:
         except FileNotFoundError:
             return ""
 
-    async def _wait_ready(self) -> None:
-        event = await self._next()
-        if event is None:
-            self.ready.set_exception(RuntimeError(f"The Spark driver did not start. {self.log_tail()}"))
-            self.ready.exception()  # it may be unused yet; a failed warm driver is only logged
-            _log.error("driver %s did not start; see %s", self.pid, self.folder / "driver.log")
-        else:
-            _log.info("driver %s is ready after %s s", self.pid, event.get("seconds"))
-            self.ready.set_result(None)
-
-    async def _next(self) -> Json | None:
-        line = await self._events.readline()
-        return json.loads(line) if line else None
+    async def _read(self) -> None:
+        """Sort the driver's events. At their end, waiting callers go on."""
+        try:
+            while line := await self._events.readline():
+                event: Json = json.loads(line)
+                if "ready" in event:
+                    _log.info("driver %s is ready after %s s", self.pid, event["seconds"])
+                    self.ready.set_result(None)
+                elif "exercised" in event:
+                    _log.info("driver %s: %s steps of exercise in %s s", self.pid, event["exercised"], event["seconds"])
+                    self._exercised.set()
+                else:
+                    self._run_events.put_nowait(event)
+            if not self.ready.done():
+                _log.error("driver %s did not start; see %s", self.pid, self.folder / "driver.log")
+        finally:
+            if not self.ready.done():
+                self.ready.set_exception(RuntimeError(f"The Spark driver did not start. {self.log_tail()}"))
+                self.ready.exception()  # it may be unused yet; a failed warm driver is only logged
+            self._exercised.set()
+            self._run_events.put_nowait(None)
 
     def _send(self, message: Json) -> None:
         assert self._process.stdin is not None, "started with a pipe"

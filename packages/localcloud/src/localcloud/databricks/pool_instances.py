@@ -2,7 +2,7 @@
 
 A pool keeps `min_idle_instances` always. After a run, its instance returns to the pool: a fresh driver takes its place
 and stays `idle_instance_autotermination_minutes`. Starting one needs seconds of both cores, so it waits until the
-machine is idle.
+machine is idle; so does its exercise (exercise.py). A run may take an instance at any time.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ class _Idle:
     driver: DriverProcess
     spark_version: str
     expires: float | None
+    preparation: asyncio.Task[None]
+    """Start and exercise. A run that takes the instance before their end cancels it, and the driver goes on."""
 
 
 @dataclass
@@ -112,7 +114,7 @@ class WarmDrivers:
             if pool.filling is not None:
                 pool.filling.cancel()
             for item in pool.idle:
-                await self._end(item.driver)
+                await self._end(item)
         self._pools.clear()
 
     async def cold(self) -> DriverProcess:
@@ -127,6 +129,7 @@ class WarmDrivers:
             return None
         chosen = next((item for item in usable if item.driver.ready.done()), usable[0])
         pool.idle.remove(chosen)
+        chosen.preparation.cancel()
         return chosen.driver
 
     def occupy(self, workspace: str, pool_id: str, instances: int, capacity: int | None) -> None:
@@ -159,12 +162,12 @@ class WarmDrivers:
             if pool.filling is not None:
                 pool.filling.cancel()
             for item in pool.idle:
-                self._context.tasks.start(self._end(item.driver), f"end driver {item.driver.pid}")
+                self._context.tasks.start(self._end(item), f"end driver {item.driver.pid}")
 
     def counts(self, workspace: Workspace, pool_id: str) -> Json:
-        """Return the pool's `stats`. An instance that still starts is pending."""
+        """Return the pool's `stats`. An instance that still starts or exercises is pending."""
         pool = self._pools.get((workspace.documents.workspace, pool_id), _Pool())
-        ready = sum(item.driver.ready.done() for item in pool.idle)
+        ready = sum(item.preparation.done() for item in pool.idle)
         starting = max(len(pool.idle) - ready, int(pool.filling is not None))
         return {"used_count": pool.used, "idle_count": ready, "pending_used_count": 0, "pending_idle_count": starting}
 
@@ -191,10 +194,19 @@ class WarmDrivers:
                     _log.warning("pool %s gets no idle instance: less than 1.5 GB of memory is free", key[1])
                     return
                 driver = await self._launch(warm_up=True)
-                pool.idle.append(_Idle(driver, version, None if keep else time.monotonic() + 60 * minutes))
+                expires = None if keep else time.monotonic() + 60 * minutes
+                preparation = self._context.tasks.start(self._prepare(driver), f"exercise driver {driver.pid}")
+                pool.idle.append(_Idle(driver, version, expires, preparation))
                 await asyncio.wait({driver.ready})
         finally:
             pool.filling = None
+
+    async def _prepare(self, driver: DriverProcess) -> None:
+        """Have a driver exercise once it is ready and the machine is quiet; on a busy machine it goes without."""
+        await asyncio.wait({driver.ready})
+        if driver.alive and await _quiet():
+            async with self._one_at_a_time:
+                await driver.exercise()
 
     async def _launch(self, *, warm_up: bool) -> DriverProcess:
         settings = self._context.settings
@@ -219,11 +231,12 @@ class WarmDrivers:
                     expired = key[0] not in live or not item.driver.alive
                     if expired or (item.expires is not None and item.expires < time.monotonic()):
                         pool.idle.remove(item)
-                        await self._end(item.driver)
+                        await self._end(item)
 
-    async def _end(self, driver: DriverProcess) -> None:
-        await driver.kill()
-        await asyncio.to_thread(shutil.rmtree, driver.folder, ignore_errors=True)
+    async def _end(self, item: _Idle) -> None:
+        item.preparation.cancel()
+        await item.driver.kill()
+        await asyncio.to_thread(shutil.rmtree, item.driver.folder, ignore_errors=True)
 
 
 def _prune_archives(folder: Path) -> None:

@@ -2,8 +2,9 @@
 
     python -I -u start.py driver LAUNCH.json EVENTS_FD
 
-Standard input brings JSON lines: {"run": {...}} once, then {"reply": id, "value"|"error": ...} to its calls. At end of
-file the gateway is gone, and the whole process group exits. Events go to the file descriptor, a JSON object a line.
+Standard input brings JSON lines: {"exercise": true} at most once, {"run": {...}} once, then
+{"reply": id, "value"|"error": ...} to its calls. At end of file the gateway is gone, and the whole process group exits.
+Events go to the file descriptor, a JSON object a line.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Gateway:
     def __init__(self, events: int) -> None:
         self._events = os.fdopen(events, "w", encoding="utf-8")
         self._lock = threading.Lock()
-        self._runs: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._requests: queue.Queue[dict[str, Any]] = queue.Queue()
         self._replies: dict[int, queue.Queue[dict[str, Any]]] = {}
         self._calls = 0
         threading.Thread(target=self._listen, name="gateway", daemon=True).start()
@@ -44,8 +45,12 @@ class Gateway:
             self._events.write(json.dumps(event) + "\n")
             self._events.flush()
 
-    def next_run(self) -> dict[str, Any]:
-        return self._runs.get()
+    def next_request(self) -> dict[str, Any]:
+        """Wait for {"exercise": true} or {"run": {...}}."""
+        return self._requests.get()
+
+    def has_request(self) -> bool:
+        return not self._requests.empty()
 
     def call(self, method: str, arguments: dict[str, str]) -> Any:
         with self._lock:
@@ -61,10 +66,10 @@ class Gateway:
     def _listen(self) -> None:
         for line in sys.stdin:
             message = json.loads(line)
-            if "run" in message:
-                self._runs.put(message["run"])
-            else:
+            if "reply" in message:
                 self._replies.pop(message["reply"]).put(message)
+            else:
+                self._requests.put(message)
         # The gateway closed the pipe or died: this run has no reader, and no JVM may be left behind.
         os.killpg(os.getpgid(0), signal.SIGKILL)
 
@@ -130,7 +135,13 @@ def main(launch_file: str, events: str) -> None:
     tables.install()
     local_paths.install()
     gateway.send(ready=True, seconds=round(time.monotonic() - started, 3))
-    assignment = gateway.next_run()
+    request = gateway.next_request()
+    if "exercise" in request:
+        started = time.monotonic()
+        spark, steps = session.exercise(spark, launch["conf"], gateway.has_request)
+        gateway.send(exercised=steps, seconds=round(time.monotonic() - started, 3))
+        request = gateway.next_request()
+    assignment: dict[str, Any] = request["run"]
     os.environ.update(assignment["environment"])
     try:
         spark = session.fit(spark, launch["conf"], assignment["conf"])

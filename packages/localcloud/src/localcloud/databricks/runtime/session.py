@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from . import exercise as exercises
 
 _FREE = ("spark.hadoop.", "spark.databricks.")
 """Prefixes that need no new context: Hadoop's options are set on it, Databricks' own mean nothing to Spark."""
@@ -36,6 +40,28 @@ def warm_up(spark: Any) -> None:
         spark.read.parquet((Path(folder) / "rows.parquet").as_uri()).count()
         rows.write.format("delta").save((Path(folder) / "rows.delta").as_uri())
     spark._jvm.java.lang.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlobFileSystem")
+
+
+def exercise(spark: Any, conf: dict[str, str], interrupted: Callable[[], bool]) -> tuple[Any, int]:
+    """Run the usual work of notebooks until it is done or interrupted.
+
+    Returns a session of a new context, and the number of steps that were done. The JVM stays, with the code that it has
+    compiled. A failure goes to the driver's log: a run needs no exercise.
+    """
+    done = 0
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for step in exercises.steps(spark, Path(folder)):
+                if interrupted():
+                    break
+                step()
+                done += 1
+    except Exception:
+        traceback.print_exc()
+    jvm = spark._jvm
+    spark.stop()
+    jvm.System.gc()  # the heap that the exercise has grown goes back
+    return start(conf), done
 
 
 def fit(spark: Any, started_with: dict[str, str], conf: dict[str, str]) -> Any:

@@ -19,6 +19,7 @@ from packages.localcloud.benchmarks.shell import ROOT, CommandFailed, run, shell
 
 _COMPLETED = re.compile(r"^step feature_engineering Completed after ([\d.]+) s")
 _AIM = 1.05
+_FIRST = (sys.executable, "-m", "packages.localcloud.benchmarks.first_engineering")
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,11 @@ class _Measurement:
 
     def first(self, rows: int) -> float:
         """Return the duration of the function in a new session that has run a query of one row."""
-        words = (sys.executable, "-m", "packages.localcloud.benchmarks.first_engineering", str(self.data(rows)))
-        return float(run(*words).splitlines()[-1])
+        return float(run(*_FIRST, str(self.data(rows))).splitlines()[-1])
+
+    def program(self, rows: int) -> float:
+        """Return the duration of a program that starts Spark on a driver's settings and runs the function once."""
+        return seconds(lambda: run(*_FIRST, str(self.data(rows)), "driver"))
 
 
 @contextmanager
@@ -76,6 +80,17 @@ def measure_first(rows: int) -> Callable[[int], Comparison]:
         with _measurement() as measurement:
             measured = [(measurement.job(rows), measurement.first(rows)) for _ in range(pairs)]
         return _comparison(f"feature engineering, {rows:,} rows", "bare Spark, new session", measured)
+
+    return compare
+
+
+def measure_program(rows: int) -> Callable[[int], Comparison]:
+    """Return the measurement for a number of rows against a Spark program of its own, from its start to its end."""
+
+    def compare(pairs: int) -> Comparison:
+        with _measurement() as measurement:
+            measured = [(measurement.job(rows), measurement.program(rows)) for _ in range(pairs)]
+        return _comparison(f"feature engineering, {rows:,} rows", "Spark program", measured)
 
     return compare
 

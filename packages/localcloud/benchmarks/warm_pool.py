@@ -10,8 +10,8 @@ from databricks.sdk import WorkspaceClient
 
 from packages.localcloud.benchmarks.shell import CommandFailed, run
 
-_PATIENCE_SECONDS = 360
-"""The archive of classes, and then an instance, wait up to two minutes each until the machine is quiet."""
+_PATIENCE_SECONDS = 480
+"""The archive of classes, an instance and its exercise wait up to two minutes each until the machine is quiet."""
 
 
 def main() -> None:

@@ -52,6 +52,11 @@ def test_an_unknown_version_or_run_is_answered_with_the_existing_ones(monkeypatc
         runs.job(clients, "batchjob-12ac")
     with pytest.raises(MissingError, match=r"There is no version 7 of diabetes on dev to promote\. There are: 4\."):
         candidates.tested(clients, "7")
+    monkeypatch.setattr(candidates, "versions", lambda ml, name: [])
+    with pytest.raises(
+        MissingError, match=r"run the pipeline on that stack first, with `python -m mlops up --stack dev`"
+    ):
+        candidates.tested(clients, None)
 
 
 def test_a_run_of_another_pipeline_is_unknown_to_this_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,9 @@ def status(stack: Stack = "local", pipeline: Pipeline = None, outputs: Outputs =
         screen.print(f"Newest run: {job.name}, {job.status}.", highlight=False)
         ups.show(clients, job, screen)
         _say_causes(clients, job)
-    scored = next(jobs.recent_scorings(clients), None)
+    # A pipeline that does not score has none among all jobs of the workspace.
+    scores = clients.pipeline.specification.score is not None
+    scored = next(jobs.recent_scorings(clients), None) if scores else None
     if scored is not None:
         screen.print(f"Newest scoring run: {scored.name}, {scored.status}.", highlight=False)
         _say_causes(clients, scored)

@@ -21,7 +21,7 @@ from mlops.cli_scoring import scoring
 from mlops.cli_serving import serving
 from mlops.cli_watch import watching
 from mlops.clients import Clients
-from mlops.environment import load_outputs, loading
+from mlops.environment import load_outputs, load_own_outputs, loading
 from mlops.errors import InvalidError, MlopsError
 from mlops.terminal import as_json, console, plain, say
 
@@ -223,13 +223,13 @@ def promote(
             f"--from and --to are both {source}: a version that {source} trained itself is promoted without --shared."
         )
     training = specifications.load(pipeline)
-    serves = Clients(load_outputs(target, to_outputs), training)
+    serves = Clients(load_own_outputs(target, to_outputs), training)
     if source == target:
         promotion_ = promotion.promote_own(serves, model_version, say)
     elif shared:
         promotion_ = promotion.promote_shared(source, serves, model_version, say)
     else:
-        tests = Clients(load_outputs(source, from_outputs), training)
+        tests = Clients(load_own_outputs(source, from_outputs), training)
         promotion_ = promotion.promote(tests, serves, model_version, say)
     if score_sample:
         trial.try_promotion(serves, promotion_, say, console())

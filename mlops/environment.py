@@ -41,6 +41,21 @@ def load_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
         raise InvalidError(str(error)) from error
 
 
+def load_own_outputs(stack: str, file: Path | None = None) -> PlatformOutputs:
+    """Return the outputs as `load_outputs` does. Raises InvalidError too for a file of another stack.
+
+    A promotion between two stacks names both: with the wrong file it would promote from, or to, a third one.
+    """
+    outputs = load_outputs(stack, file)
+    name = stack.rpartition("/")[2]
+    if file is not None and outputs.environment != name:
+        raise InvalidError(
+            f"{file} has the outputs of stack {outputs.environment}, not of {name}: write it with `pulumi stack output "
+            f"--json --stack {stack}`."
+        )
+    return outputs
+
+
 def loading(stack: str, file: Path | None = None) -> Callable[[], PlatformOutputs]:
     """Begin with `load_outputs` and return a function that waits for it: Pulumi and the caller run meanwhile."""
     threads = ThreadPoolExecutor(1)

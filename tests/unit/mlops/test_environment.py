@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from mlops.environment import load_outputs, loading
+from mlops.cli import app
+from mlops.environment import load_outputs, load_own_outputs, loading
 from mlops.errors import InvalidError, MissingError, RemoteError
 
 
@@ -41,6 +43,18 @@ def test_a_broken_outputs_file_is_named(tmp_path: Path, text: str, message: str)
 def test_a_missing_outputs_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MissingError, match=r"nowhere\.json"):
         load_outputs("test", tmp_path / "nowhere.json")
+
+
+def test_a_promotion_takes_no_outputs_of_another_stack_than_it_names(printed: dict[str, Any], tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(printed), encoding="utf-8")
+
+    assert load_own_outputs("organization/dataopsml/test", file).environment == "test"
+    words = ["promote", "--from", "test", "--from-outputs", str(file), "--to", "prod", "--to-outputs", str(file)]
+    with pytest.raises(
+        InvalidError, match=rf"^{file} has the outputs of stack test, not of prod: write it with `pulumi"
+    ):
+        CliRunner().invoke(app, words, catch_exceptions=False)
 
 
 def _pulumi(tmp_path: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:

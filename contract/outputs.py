@@ -82,6 +82,8 @@ def read_outputs(values: Mapping[str, Any], stack: str) -> PlatformOutputs:
 
     Raises OutputsError, which names the stack, every missing or malformed output, and the mend.
     """
+    if not values:
+        raise OutputsError(f"Stack {stack} has no outputs yet: bring it up with `pulumi up --stack {stack}`.")
     try:
         return PlatformOutputs.model_validate(values)
     except ValidationError as error:

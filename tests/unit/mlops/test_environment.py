@@ -31,7 +31,14 @@ def test_a_missing_output_is_named_with_its_stack(printed: dict[str, Any], tmp_p
         load_outputs("staging", file)
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "not a JSON object")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "not a JSON object"),
+        ("{}", r"^Stack test has no outputs yet: bring it up with `pulumi up --stack test`\.$"),
+    ],
+)
 def test_a_broken_outputs_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "outputs.json"
     file.write_text(text, encoding="utf-8")

@@ -117,13 +117,26 @@ def aggregates(cells: Sequence[Cell], rules: Rules | None, sampled: Column | Non
     Without `rules`, breaches are not counted. `sampled` is the condition of the rows from which the quantiles are made;
     None for all rows.
     """
+    return [*sums(cells, rules), *quantiles(cells, sampled)]
+
+
+def sums(cells: Sequence[Cell], rules: Rules | None) -> list[Column]:
+    """Return the aggregates but the quantiles. Spark generates code for all of them, which it does for no quantile."""
     counted = [F.count(F.lit(1)).alias("rows")]
+    for index, cell in enumerate(cells):
+        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]
+    return counted
+
+
+def quantiles(cells: Sequence[Cell], sampled: Column | None = None) -> list[Column]:
+    """Return the quantiles of the columns of numbers, of all rows or of the sampled ones."""
     # One literal of all probabilities: Spark would analyze an array of hundreds of literals for each column.
     probabilities = F.lit(np.array(_PROBABILITIES))
-    for index, cell in enumerate(cells):
-        own = _aggregates(cell, rules, probabilities, sampled)
-        counted += [aggregate.alias(f"{name}{index}") for name, aggregate in own.items()]
-    return counted
+    return [
+        _quantile_texts(cell, probabilities, sampled).alias(f"quantiles{index}")
+        for index, cell in enumerate(cells)
+        if cell.is_number
+    ]
 
 
 def observed(
@@ -171,7 +184,7 @@ def _by_key(ranked: Iterable[Row]) -> dict[int, Categories]:
     return {key: tuple(values) for key, values in frequent.items()}
 
 
-def _aggregates(cell: Cell, rules: Rules | None, probabilities: Column, sampled: Column | None) -> dict[str, Column]:
+def _aggregates(cell: Cell, rules: Rules | None) -> dict[str, Column]:
     aggregates = {"present": F.count(cell.present)}
     if not cell.fits:
         aggregates["value"] = F.count(cell.value)
@@ -180,19 +193,16 @@ def _aggregates(cell: Cell, rules: Rules | None, probabilities: Column, sampled:
         aggregates |= {name: _count(condition) for name, condition in broken(cell, rules).items() if name != "type"}
     if cell.is_number:
         number = cell.value.cast("double")
-        aggregates |= {
-            "least": F.min(number),
-            "greatest": F.max(number),
-            "sum": F.sum(number),
-            # The value is text: an observation hands arrays on as Java objects.
-            "quantiles": F.array_join(
-                F.percentile_approx(
-                    number if sampled is None else F.when(sampled, number), probabilities, _ACCURACY
-                ).cast("array<string>"),
-                _BETWEEN,
-            ),
-        }
+        aggregates |= {"least": F.min(number), "greatest": F.max(number), "sum": F.sum(number)}
     return aggregates
+
+
+def _quantile_texts(cell: Cell, probabilities: Column, sampled: Column | None) -> Column:
+    """Return the quantiles as one text: an observation hands arrays on as Java objects."""
+    number = cell.value.cast("double")
+    wanted = number if sampled is None else F.when(sampled, number)
+    quantiles = F.percentile_approx(wanted, probabilities, _ACCURACY)
+    return F.array_join(quantiles.cast("array<string>"), _BETWEEN)
 
 
 def _column(cell: Cell, measures: Mapping[str, Any], index: int, frequent: Categories) -> ColumnMeasures:

@@ -7,22 +7,25 @@ measures its data.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
 
-from .cells import Cell, cell, column
-from .csv_source import QUOTING, DataError, explain, plain_errors, read_errors
+from .cells import Cell, column
+from .csv_source import DataError, explain, plain_errors, read_errors
 from .measures import ColumnMeasures, aggregates, categories, observed
+from .row_measures import ROW, first_sums, measure, row_hash, sampled, source_cells, valued
 from .row_rules import reasons, refused
 from .rules import Rules, parse
+from .scored_file import CORRUPT, Columns, RefusedFileError, fits, fitting_rows, read_head, read_rows
+
+__all__ = ["Columns", "Counts", "RefusedFileError", "prepare"]
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each, with the
@@ -30,24 +33,19 @@ measures of the columns."""
 FAILED = "failed"
 """Folder in their place: why the file cannot be used, and whether that is the file's own fault (`refused`)."""
 _LIST = ".json"
-_ROW, _CORRUPT, _CARRIED, _VALUE = "_row", "_corrupt", "_carried", "_value"
+_CARRIED = "_carried"
 _BROKEN, _EMPTY, _HASH = "_broken", "_empty", "_hash"
-_KEPT, _CHECKSUM = "kept", "checksum"
+_COMPLETE = "_complete"
+_KEPT, _CHECKSUM, _VALUES = "kept", "checksum", "values"
+_UNCHANGED = "dataopsml.unchanged"
+"""Key of the metadata of a column that a plan hands on: an expression of the column has none."""
 _NOT_MEASURED = ("too_large", "below", "above", "not_allowed", "repeated", "distinct")
 """Measures of the training data's check alone: here, rows that break a rule are counted by their reasons."""
 SAMPLED_ROWS = 100_000
 """Rows from which quantiles are made, at least: shares of a distribution are exact to a third of a percent, in two
 samples of three to half of that. Files with up to twice as many rows are measured whole."""
-_FIRST_LINES = 100
-"""Lines by whose mean length the number of a file's rows is estimated."""
-_MOST_COLUMNS, _LONGEST_NAME = 30, 60
-"""Limits of a header in a message: it may be a line of anything."""
 _NOT_CSV = "com.univocity.parsers.common.TextParsingException"
 """Exception of Spark's parser for a text that it cannot split, such as a row of more than 20,480 values."""
-
-
-class RefusedFileError(DataError):
-    """The file cannot be used by any reader or repetition."""
 
 
 @dataclass(frozen=True)
@@ -57,20 +55,6 @@ class Counts:
     read: int
     kept: int
     refused: int
-
-
-@dataclass(frozen=True)
-class Columns:
-    """`schema`: the columns of the training data; `target` is one of them; `keys`: columns to carry along."""
-
-    schema: StructType
-    target: str
-    keys: Sequence[str]
-
-    @property
-    def needed(self) -> list[str]:
-        """Columns from which the features are made."""
-        return [name for name in self.schema.names if name != self.target]
 
 
 def prepare(
@@ -150,29 +134,26 @@ def _prepare(
     features: Callable[[DataFrame], DataFrame],
     rules: Rules,
 ) -> Counts:
-    head = _read_head(spark, input_uri)
-    rows = _read(spark, input_uri, columns, head.names)
-    source_cells = [_cell(rows, columns, name, rules) for name in columns.needed]
-    evaluated, cells = _evaluated(rows, source_cells, columns, rules)
-    read, measured, kept = Observation("read"), Observation("measured"), Observation("kept")
-    counted = evaluated.observe(read, F.count(F.lit(1)).alias("rows"), F.count(column(_CORRUPT)).alias("malformed"))
+    head = read_head(spark, input_uri)
+    rows = read_rows(spark, input_uri, columns, head.names)
+    cells = source_cells(rows, columns.schema, columns.needed, rules)
     every = max(1, head.rows // SAMPLED_ROWS)
-    sampled = F.pmod(F.col(_HASH), F.lit(every)) == 0 if every > 1 else None
-    complete = ~F.col(_BROKEN) & ~F.col(_EMPTY)
-    fitting = counted.where(column(_CORRUPT).isNull()).observe(
-        measured, *_total(F.when(complete, F.col(_HASH))), *aggregates(cells, None, sampled)
-    )
-    prepared = _apply(features, fitting.where(~F.col(_BROKEN)), columns).observe(kept, *_total(_hash()))
-    prepared.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
-    total, written = read.get["rows"], kept.get[_KEPT]
+    feature_rows = _features(rows, cells, columns, features, rules, every)
+    feature_rows.rows.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
+    read = feature_rows.read.get
+    total = read["rows"]
     if total == 0:
         raise RefusedFileError(f"{input_uri}: there is not a single row.")
-    number = 0
-    by_rows_alone = kept.get == {name: measured.get[name] for name in (_KEPT, _CHECKSUM)}
+    table = spark.read.schema(feature_rows.rows.schema).parquet(f"{output_uri}/{ROWS}")
+    unchanged = feature_rows.unchanged
+    hashes = row_hash(), row_hash(unchanged)
+    kept = first_sums(table, source_cells(table, columns.schema, unchanged, rules), _total(*hashes))
+    written, number = kept[_KEPT], 0
+    by_rows_alone = all(kept[name] == read[name] for name in (_KEPT, _CHECKSUM))
     if written < total or not by_rows_alone:
-        known = None if by_rows_alone else spark.read.parquet(f"{output_uri}/{ROWS}").select(_ROW)
+        known = None if by_rows_alone else table.select(ROW)
         gone = Observation("gone")
-        left = _refused(rows, source_cells, columns, rules, known).observe(gone, F.count(F.lit(1)).alias("rows"))
+        left = _refused(rows, cells, columns, rules, known).observe(gone, F.count(F.lit(1)).alias("rows"))
         left.write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
         number = gone.get["rows"]
     if written + number != total:
@@ -181,13 +162,88 @@ def _prepare(
             "be a row for each row that they keep."
         )
     counts = Counts(total, written, number)
-    # Spark converts no column that it does not need, and then calls no row malformed for it: a hash needs all of them.
-    whole = F.xxhash64(*map(column, columns.needed)) != F.lit(0)
-    frequent = categories(rows.where(column(_CORRUPT).isNull() & whole), source_cells)
-    profiles = observed(cells, measured.get, frequent).items()
-    measures = {name: _measures(profile) for name, profile in profiles}
-    _write_json(spark, f"{output_uri}/{COUNTS}", asdict(counts) | {"measures": json.dumps(measures)})
+    if by_rows_alone and kept[_VALUES] == read[_VALUES]:
+        measured = _measured(table, kept, rows, cells, columns, feature_rows, rules, every)
+    else:
+        # The features leave out rows, or change a column in a way that Spark's plan does not show.
+        measured = measure(fitting_rows(rows, columns), cells, every)
+    content = {name: _measures(measured[name]) for name in columns.needed}
+    _write_json(spark, f"{output_uri}/{COUNTS}", asdict(counts) | {"measures": json.dumps(content)})
     return counts
+
+
+@dataclass(frozen=True)
+class _Features:
+    """Rows of features to be written, and the observations that are made with it.
+
+    `evaluated`: the file's rows with their facts; `unchanged`: columns that the features keep; `observed`: the other
+    ones, with their measures.
+    """
+
+    rows: DataFrame
+    evaluated: DataFrame
+    unchanged: list[str]
+    observed: list[Cell]
+    read: Observation
+    measures: Observation
+
+
+def _features(
+    rows: DataFrame,
+    cells: Sequence[Cell],
+    columns: Columns,
+    features: Callable[[DataFrame], DataFrame],
+    rules: Rules,
+    every: int,
+) -> _Features:
+    """Return the features of the rows that fit, break no rule and are not left out.
+
+    Columns that the features change are measured from the file's rows as they go by. The plan shows whether a column
+    is changed; the checksum of the values tells whether the plan is right.
+    """
+    evaluated, evaluated_cells = _evaluated(rows, cells, columns, rules)
+    feature_rows, unchanged = _apply(features, evaluated.where(fits() & ~F.col(_BROKEN)), columns)
+    others = [read_cell for read_cell in evaluated_cells if read_cell.name not in unchanged]
+    read, measures = Observation("read"), Observation("measures")
+    # Observations look each value up by interfaces, and every time that an expression names it: they get few columns.
+    complete = fits() & ~F.col(_BROKEN) & ~F.col(_EMPTY)
+    hashes = {_COMPLETE: F.when(complete, F.col(_HASH)), _VALUES: F.when(complete, row_hash(unchanged))}
+    counted = [
+        F.count(F.lit(1)).alias("rows"),
+        F.count(column(CORRUPT)).alias("malformed"),
+        *_total(*map(F.col, hashes)),
+    ]
+    fitting = evaluated.withColumns(hashes).observe(read, *counted).where(fits())
+    if others:
+        fitting = fitting.observe(measures, *aggregates(others, None, sampled(F.col(_HASH), every)))
+    feature_rows, _ = _apply(features, fitting.where(~F.col(_BROKEN)), columns)
+    return _Features(feature_rows, evaluated, unchanged, others, read, measures)
+
+
+def _measured(
+    table: DataFrame,
+    kept: Mapping[str, Any],
+    rows: DataFrame,
+    cells: Sequence[Cell],
+    columns: Columns,
+    feature_rows: _Features,
+    rules: Rules,
+    every: int,
+) -> dict[str, ColumnMeasures]:
+    """Return the measures of all rows that fit: unchanged columns from the written rows, and from the refused ones."""
+    read, unchanged = feature_rows.read.get, feature_rows.unchanged
+    chosen = [*map(column, unchanged), column(ROW)]
+    same: DataFrame = table.select(*chosen)
+    seen: Mapping[str, Any] | None = kept
+    if read[_KEPT] + read["malformed"] < read["rows"]:
+        refused_rows = feature_rows.evaluated.where(fits() & (F.col(_BROKEN) | F.col(_EMPTY)))
+        same, seen = same.union(refused_rows.select(*chosen)), None
+    measured = measure(same, source_cells(same, columns.schema, unchanged, rules), every, seen)
+    if feature_rows.observed:
+        others = [read_cell for read_cell in cells if read_cell.name not in unchanged]
+        frequent = categories(fitting_rows(rows, columns), others)
+        measured |= observed(feature_rows.observed, feature_rows.measures.get, frequent)
+    return measured
 
 
 def _evaluated(rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: Rules) -> tuple[DataFrame, list[Cell]]:
@@ -195,27 +251,21 @@ def _evaluated(rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: 
 
     Facts are values, whether a row breaks a rule, whether it lacks a value, and the hash of its number.
     """
-    parts: list[Column] = []
-    evaluated: list[Cell] = []
-    for index, read_cell in enumerate(cells):
-        name = f"{_VALUE}{index}"
-        if not read_cell.fits:
-            parts.append(read_cell.value.alias(name))
-        evaluated.append(read_cell if read_cell.fits else replace(read_cell, value=F.col(name)))
-    names = dict.fromkeys([*columns.needed, *columns.keys, _ROW, _CORRUPT])
-    valued = rows.select(*map(column, names), *parts)
+    parts, evaluated = valued(cells)
+    names = dict.fromkeys([*columns.needed, *columns.keys, ROW, CORRUPT])
+    valued_rows = rows.select(*map(column, names), *parts)
     empty = reduce(Column.__or__, (column(name).isNull() for name in columns.needed), F.lit(False))
-    facts = (refused(evaluated, rules).alias(_BROKEN), empty.alias(_EMPTY), _hash().alias(_HASH))
-    return valued.select("*", *facts), evaluated
+    facts = (refused(evaluated, rules).alias(_BROKEN), empty.alias(_EMPTY), row_hash().alias(_HASH))
+    return valued_rows.select("*", *facts), evaluated
 
 
-def _hash() -> Column:
-    return F.xxhash64(column(_ROW))
-
-
-def _total(hashes: Column) -> list[Column]:
-    """Return the number and the checksum of rows, by their hashes: two sets of rows that agree in both are the same."""
-    return [F.count(hashes).alias(_KEPT), F.coalesce(F.bit_xor(hashes), F.lit(0)).alias(_CHECKSUM)]
+def _total(hashes: Column, values: Column) -> list[Column]:
+    """Return the number and the checksums of rows, by their hashes: two sets of rows that agree are the same."""
+    checksums = {_CHECKSUM: hashes, _VALUES: values}
+    return [
+        F.count(hashes).alias(_KEPT),
+        *(F.coalesce(F.bit_xor(column), F.lit(0)).alias(name) for name, column in checksums.items()),
+    ]
 
 
 def _measures(profile: ColumnMeasures) -> dict[str, object]:
@@ -223,66 +273,16 @@ def _measures(profile: ColumnMeasures) -> dict[str, object]:
     return {name: value for name, value in asdict(profile).items() if name not in _NOT_MEASURED}
 
 
-def _cell(rows: DataFrame, columns: Columns, name: str, rules: Rules) -> Cell:
-    own = rules.of(name).type
-    return cell(rows, name, columns.schema[name], None if own is None else str(own.limit))
-
-
-def _read(spark: SparkSession, input_uri: str, columns: Columns, header: Sequence[str]) -> DataFrame:
-    """Return the file's rows with their numbers, in the types of the schema. Columns may be in any order."""
-    if twice := sorted({name for name in header if header.count(name) > 1}):
-        raise RefusedFileError(f"{input_uri}: the header has {_named(twice)} more than once.")
-    if missing := [name for name in dict.fromkeys([*columns.needed, *columns.keys]) if name not in header]:
-        raise RefusedFileError(
-            f"{input_uri}: the header lacks {', '.join(missing)}. It has {_named(header)}; scoring needs "
-            f"{', '.join(dict.fromkeys([*columns.needed, *columns.keys]))}."
-        )
-    # Unneeded columns, the target too, are read as text: nothing in them can be malformed.
-    fields = [columns.schema[name] if name in columns.needed else StructField(name, StringType()) for name in header]
-    schema = StructType([*fields, StructField(_CORRUPT, StringType())])
-    # Spark does not check the number of values in rows of which it parses only some columns.
-    whole = spark.read.option("columnPruning", "false")
-    rows = whole.csv(
-        input_uri, schema=schema, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=_CORRUPT, **QUOTING
-    )
-    return rows.withColumn(_ROW, F.monotonically_increasing_id())
-
-
-@dataclass(frozen=True)
-class _Head:
-    """Beginning of a file: the names of its columns, and about how many rows it has."""
-
-    names: list[str]
-    rows: int
-
-
-def _read_head(spark: SparkSession, input_uri: str) -> _Head:
-    # Spark's hidden column of files' properties: docs.databricks.com "File metadata column".
-    lines = spark.read.text(input_uri).select("value", "_metadata.file_size").take(_FIRST_LINES)
-    try:
-        names = next(csv.reader([str(lines[0]["value"]).lstrip("\ufeff")]), []) if lines else []
-    except csv.Error as error:
-        raise RefusedFileError(f"{input_uri}: its first line is no header: {error}.") from error
-    if not any(names):
-        raise RefusedFileError(f"{input_uri}: there is no header, and not a single row.")
-    length = sum(len(line["value"].encode()) + 1 for line in lines) / len(lines)
-    return _Head([name.strip() for name in names], int(lines[0]["file_size"] / length))
-
-
-def _named(header: Sequence[str]) -> str:
-    """Return names of a file's columns for a message."""
-    names = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in header[:_MOST_COLUMNS]]
-    more = len(header) - len(names)
-    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
-
-
-def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns: Columns) -> DataFrame:
-    """Return the features, the number of each row, and its keys as _key_0, _key_1 and so on.
+def _apply(
+    features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns: Columns
+) -> tuple[DataFrame, list[str]]:
+    """Return the features, the number of each row, and its keys as _key_0, _key_1 and so on; and unchanged columns.
 
     Number and keys go through the function as one column, which is never null: it drops no row for a missing key.
     """
     keys = [column(name).alias(f"_key_{index}") for index, name in enumerate(columns.keys)]
-    input_rows = rows.select(*map(column, columns.needed), F.struct(column(_ROW).alias(_ROW), *keys).alias(_CARRIED))
+    sources = [column(name).alias(name, metadata={_UNCHANGED: name}) for name in columns.needed]
+    input_rows = rows.select(*sources, F.struct(column(ROW).alias(ROW), *keys).alias(_CARRIED))
     try:
         feature_rows = features(input_rows)
     except AnalysisException as error:
@@ -291,9 +291,15 @@ def _apply(features: Callable[[DataFrame], DataFrame], rows: DataFrame, columns:
         ) from error
     if _CARRIED not in feature_rows.columns:
         raise DataError("the features leave out a column that they do not know: they have to keep all columns.")
-    own = [column(name) for name in feature_rows.columns if name != _CARRIED]
-    carried = [F.col(_CARRIED)[name].alias(name) for name in (_ROW, *(f"_key_{i}" for i in range(len(keys))))]
-    return feature_rows.select(*own, *carried)
+    own = [field for field in feature_rows.schema.fields if field.name != _CARRIED]
+    unchanged = [
+        field.name
+        for field in own
+        if field.metadata.get(_UNCHANGED) == field.name and field.dataType == columns.schema[field.name].dataType
+    ]
+    kept = [column(field.name) for field in own]
+    carried = [F.col(_CARRIED)[name].alias(name) for name in (ROW, *(f"_key_{i}" for i in range(len(keys))))]
+    return feature_rows.select(*kept, *carried), [name for name in columns.needed if name in unchanged]
 
 
 def _refused(
@@ -304,12 +310,12 @@ def _refused(
     `known` has the numbers of the prepared rows; None where the others are just the rows that are malformed, break a
     rule or lack a value.
     """
-    corrupt, broken = column(_CORRUPT), reasons(cells, rules)
+    corrupt, broken = column(CORRUPT), reasons(cells, rules)
     empty = F.concat_ws(", ", *(F.when(column(name).isNull(), F.lit(name)) for name in columns.needed))
     if known is None:
         rows = rows.where(corrupt.isNotNull() | (broken != "") | (empty != ""))
     else:
-        rows = rows.join(known, _ROW, "left_anti")
+        rows = rows.join(known, ROW, "left_anti")
     malformed = F.when(empty == "", F.lit("malformed: more or fewer values than columns")).otherwise(
         F.concat(F.lit("malformed: no value that fits in "), empty)
     )
@@ -318,10 +324,10 @@ def _refused(
         .when(empty == "", F.lit("left out by the features"))
         .otherwise(F.concat(F.lit("missing: "), empty))
     )
-    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (_ROW, _CORRUPT))))
+    content = F.to_json(F.struct(*(column(name) for name in rows.columns if name not in (ROW, CORRUPT))))
     is_malformed = corrupt.isNotNull()
     return rows.select(
-        _ROW,
+        ROW,
         F.when(is_malformed, malformed).otherwise(fitting).alias("reason"),
         F.when(is_malformed, corrupt).otherwise(content).alias("record"),
     )

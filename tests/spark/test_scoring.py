@@ -236,7 +236,24 @@ def test_rows_that_break_an_error_of_the_contract_are_refused_with_the_rule(
     assert records[0]["age"] == 17 and "_reason" not in records[0]
 
 
-def test_scored_rows_are_measured_as_the_training_data_are(spark: SparkSession, tmp_path: Path) -> None:
+def _changed_in_a_part(rows: DataFrame) -> DataFrame:
+    """Return rows of two plans; Spark describes the columns of both by the first one, in which none is changed."""
+    rows = rows.dropna()
+    return rows.where("rooms < 3").union(rows.where("rooms >= 3").withColumn("size", F.lit(1.0)))
+
+
+@pytest.mark.parametrize(
+    "features",
+    [
+        pytest.param(lambda rows: rows.dropna(), id="unchanged"),
+        pytest.param(lambda rows: rows.dropna(subset=["size"]), id="rows that lack a value"),
+        pytest.param(lambda rows: rows.dropna().withColumn("size", F.log("size")).drop("city"), id="changed"),
+        pytest.param(_changed_in_a_part, id="changed in a part"),
+    ],
+)
+def test_scored_rows_are_measured_as_the_training_data_are(
+    spark: SparkSession, tmp_path: Path, features: Callable[[DataFrame], DataFrame]
+) -> None:
     schema = StructType(
         [
             StructField("size", DoubleType()), StructField("rooms", IntegerType()), StructField("city", StringType()),
@@ -255,7 +272,7 @@ def test_scored_rows_are_measured_as_the_training_data_are(spark: SparkSession, 
     assert in_training.measures is not None
 
     columns = Columns(schema, "price", [])
-    prepare(spark, file.as_uri(), (tmp_path / "out").as_uri(), columns, lambda rows: rows.dropna(subset=["size"]))
+    prepare(spark, file.as_uri(), (tmp_path / "out").as_uri(), columns, features)
 
     measures = _measures(tmp_path)
     assert list(measures) == ["size", "rooms", "city", "new"]

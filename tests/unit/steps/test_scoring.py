@@ -117,6 +117,19 @@ def test_batches_make_the_same_file_as_all_rows_at_once(tmp_path: Path, monkeypa
     assert files[0].read().equals(files[1].read()), "in the order of the file"
 
 
+def test_columns_whose_values_repeat_are_written_with_a_dictionary(tmp_path: Path) -> None:
+    features = pd.DataFrame({"a": np.arange(100.0), "b": [0, 1] * 50})
+    model = _model(tmp_path, LinearRegression(), [10.0, 20.0, 30.0])
+    prepared = _prepared(tmp_path / "prepared", _carried(features).assign(_key_0=["p", "q"] * 50))
+
+    _score(prepared, model, tmp_path / "out")
+
+    written = pq.ParquetFile(tmp_path / "out/predictions.parquet").metadata.row_group(0)
+    columns = [written.column(index) for index in range(written.num_columns)]
+    with_dictionary = [column.path_in_schema for column in columns if column.has_dictionary_page]
+    assert with_dictionary == ["patient", "model_version", "scored_at", "input_file"], "not row and prediction"
+
+
 def test_an_error_of_writing_ends_the_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mlflow.pyfunc.save_model(str(tmp_path / "model"), python_model=Changing(), pip_requirements=[])
     model = mlflow.pyfunc.load_model(str(tmp_path / "model"))

@@ -50,6 +50,8 @@ _QUARANTINE = "scoring/quarantine"
 _REASON_FILE = "refused.json"
 """In the quarantine, in place of rows: why the whole file is refused."""
 _TAG_LENGTH = 250
+_UPLOADS = 4
+"""Blocks of a file that are sent at the same time, of 4 MiB each."""
 
 
 @dataclass
@@ -194,7 +196,8 @@ class Scorer:
 
     def _upload(self, file: Path, path: str) -> None:
         with file.open("rb") as stream:
-            self.blobs.upload_blob(path, stream, overwrite=True)
+            # The last request commits the blocks, which may come in any order.
+            self.blobs.upload_blob(path, stream, overwrite=True, max_concurrency=_UPLOADS)
 
 
 def score_all(scorer: Scorer, taken: TakenFiles, prepared: Path) -> Outcome:

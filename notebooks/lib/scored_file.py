@@ -1,0 +1,100 @@
+"""The rows of a CSV file that is scored: its header, and its rows in the types of the training data."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from .cells import column
+from .csv_source import QUOTING, DataError
+from .row_measures import ROW
+
+CORRUPT = "_corrupt"
+"""Column with the text of a row that does not fit; null in the others."""
+_FIRST_LINES = 100
+"""Lines by whose mean length the number of a file's rows is estimated."""
+_MOST_COLUMNS, _LONGEST_NAME = 30, 60
+"""Limits of a header in a message: it may be a line of anything."""
+
+
+class RefusedFileError(DataError):
+    """The file cannot be used by any reader or repetition."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """`schema`: the columns of the training data; `target` is one of them; `keys`: columns to carry along."""
+
+    schema: StructType
+    target: str
+    keys: Sequence[str]
+
+    @property
+    def needed(self) -> list[str]:
+        """Columns from which the features are made."""
+        return [name for name in self.schema.names if name != self.target]
+
+
+def read_rows(spark: SparkSession, input_uri: str, columns: Columns, header: Sequence[str]) -> DataFrame:
+    """Return the file's rows with their numbers, in the types of the schema. Columns may be in any order."""
+    if twice := sorted({name for name in header if header.count(name) > 1}):
+        raise RefusedFileError(f"{input_uri}: the header has {_named(twice)} more than once.")
+    if missing := [name for name in dict.fromkeys([*columns.needed, *columns.keys]) if name not in header]:
+        raise RefusedFileError(
+            f"{input_uri}: the header lacks {', '.join(missing)}. It has {_named(header)}; scoring needs "
+            f"{', '.join(dict.fromkeys([*columns.needed, *columns.keys]))}."
+        )
+    # Unneeded columns, the target too, are read as text: nothing in them can be malformed.
+    fields = [columns.schema[name] if name in columns.needed else StructField(name, StringType()) for name in header]
+    schema = StructType([*fields, StructField(CORRUPT, StringType())])
+    # Spark does not check the number of values in rows of which it parses only some columns.
+    whole = spark.read.option("columnPruning", "false")
+    rows = whole.csv(
+        input_uri, schema=schema, header=True, mode="PERMISSIVE", columnNameOfCorruptRecord=CORRUPT, **QUOTING
+    )
+    return rows.withColumn(ROW, F.monotonically_increasing_id())
+
+
+@dataclass(frozen=True)
+class Head:
+    """Beginning of a file: the names of its columns, and about how many rows it has."""
+
+    names: list[str]
+    rows: int
+
+
+def read_head(spark: SparkSession, input_uri: str) -> Head:
+    """Return the beginning of a file. Raises RefusedFileError for a file without a header."""
+    # Spark's hidden column of files' properties: docs.databricks.com "File metadata column".
+    lines = spark.read.text(input_uri).select("value", "_metadata.file_size").take(_FIRST_LINES)
+    try:
+        names = next(csv.reader([str(lines[0]["value"]).lstrip("\ufeff")]), []) if lines else []
+    except csv.Error as error:
+        raise RefusedFileError(f"{input_uri}: its first line is no header: {error}.") from error
+    if not any(names):
+        raise RefusedFileError(f"{input_uri}: there is no header, and not a single row.")
+    length = sum(len(line["value"].encode()) + 1 for line in lines) / len(lines)
+    return Head([name.strip() for name in names], int(lines[0]["file_size"] / length))
+
+
+def _named(header: Sequence[str]) -> str:
+    """Return names of a file's columns for a message."""
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…" for name in header[:_MOST_COLUMNS]]
+    more = len(header) - len(names)
+    return ", ".join(names) + (f" and {more} more" if more > 0 else "")
+
+
+def fits() -> Column:
+    """Return whether a row has as many values as columns, each of its type."""
+    return column(CORRUPT).isNull()
+
+
+def fitting_rows(rows: DataFrame, columns: Columns) -> DataFrame:
+    """Return the rows that fit."""
+    # Spark converts no column that it does not need, and then calls no row malformed for it: a hash needs all of them.
+    return rows.where(fits() & (F.xxhash64(*map(column, columns.needed)) != F.lit(0)))

@@ -24,10 +24,13 @@ _RESERVED = frozenset(
         "csv_source",
         specifications.DEFAULT,
         "engineering",
+        "evaluation",
         "judgement",
         "measures",
+        "row_measures",
         "row_rules",
         "rules",
+        "scored_file",
         "scoring",
     }
 )

@@ -57,6 +57,7 @@ class _Measurement:
 @contextmanager
 def _measurement() -> Iterator[_Measurement]:
     run("make", "up")
+    _step_seconds(DATA, shell_environment())  # not counted: a pool's next instance starts after a run
     with TemporaryDirectory() as scratch, spark_session(Path(scratch)) as spark:
         yield _Measurement(spark, Path(scratch), shell_environment())
 

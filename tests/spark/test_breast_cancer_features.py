@@ -18,8 +18,8 @@ PIPELINE = specifications.load("breast_cancer")
 def test_the_training_data_become_features(spark: SparkSession, tmp_path: Path) -> None:
     contract = PIPELINE.specification.data_contract.notebook_json(PIPELINE.specification.target)
 
-    outcome = engineer(spark, PIPELINE.data.as_uri(), (tmp_path / "out").as_uri(), SCHEMA, features, contract)
+    outcome = engineer(spark, str(PIPELINE.data), f"{tmp_path}/out", SCHEMA, features, contract)
 
     assert outcome.broken == ()
     assert 0 < outcome.kept <= outcome.read
-    assert spark.read.parquet((tmp_path / "out").as_uri()).count() == outcome.kept
+    assert spark.read.parquet(f"{tmp_path}/out").count() == outcome.kept

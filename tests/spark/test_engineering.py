@@ -75,7 +75,7 @@ def test_quotes_in_names_and_values_are_doubled_ones(spark: SparkSession, tmp_pa
 
 
 def test_the_committed_data_lose_their_incomplete_rows_only(spark: SparkSession, tmp_path: Path) -> None:
-    counts = _engineer(spark, FILE.as_uri(), (tmp_path / "out").as_uri())
+    counts = _engineer(spark, str(FILE), (tmp_path / "out").as_uri())
 
     lines = FILE.read_text(encoding="utf-8").splitlines()[1:]
     complete = [line for line in lines if "" not in line.split(",")]

@@ -206,11 +206,14 @@ def test_a_run_ends_its_driver_s_exercise_and_sees_nothing_of_it(
         return view
 
     caplog.set_level(logging.INFO, "localcloud.databricks")
-    view = _on_driver(tmp_path / "driver", at_once, warm_up=False)
+    view = _on_driver(tmp_path / "My driver", at_once, warm_up=True)
     (steps,) = re.findall(r"(\d+) steps of exercise", caplog.text)
     assert int(steps) < _steps()
     assert (view["jobs"], view["kept"], view["catalog"][0]) == ([0, 1], [0, True], []), "its own count has two jobs"
     assert not [name for name in view["files"] if name.startswith("tmp")], "the folder of the exercise"
+    assert [folder.name for folder in tmp_path.iterdir()] == ["My driver"], (
+        "Hadoop does not decode the address of a folder with a space"
+    )
 
 
 def _steps() -> int:

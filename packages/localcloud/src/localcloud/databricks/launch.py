@@ -13,6 +13,7 @@ from pathlib import Path
 
 from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import Settings
+from localcloud.databricks.runtime.local_files import address
 from localcloud.engine import (
     abfs,
     delta,
@@ -71,7 +72,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.ui.enabled": "false",  # the run page is localcloud's
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "Etc/UTC",
-        "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
+        "spark.sql.warehouse.dir": address(folder / "warehouse"),
         "spark.sql.catalogImplementation": "in-memory",
         # Delta Lake is the default format (docs.databricks.com "What is Delta Lake?").
         "spark.sql.sources.default": "delta",

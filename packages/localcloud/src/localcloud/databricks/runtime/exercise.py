@@ -12,6 +12,8 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from .local_files import address
+
 Step = Callable[[], object]
 
 _ROWS = 20_000
@@ -53,7 +55,7 @@ class _Exercise:
 
     def header(self) -> None:
         """Read the first line."""
-        self._spark.read.text(self._csv.as_uri()).take(1)
+        self._spark.read.text(address(self._csv)).take(1)
 
     def texts(self) -> None:
         """Read texts, cast the numbers, and keep the result."""
@@ -62,7 +64,7 @@ class _Exercise:
 
         schema = StructType([StructField(name, StringType()) for name in (*_COLUMNS, "malformed")])
         texts = self._spark.read.option("columnPruning", "false").csv(
-            self._csv.as_uri(), schema=schema, header=True, mode="PERMISSIVE", enforceSchema=False,
+            address(self._csv), schema=schema, header=True, mode="PERMISSIVE", enforceSchema=False,
             columnNameOfCorruptRecord="malformed", quote='"', escape='"',
         )  # fmt: skip
         parts = [F.col("malformed").isNotNull().alias("malformed"), F.xxhash64(*_COLUMNS).alias("hash"), "word"]
@@ -116,7 +118,7 @@ class _Exercise:
 
         observed = Observation()
         rows = self._kept.select(*_WHOLE, *_NUMBERS).dropna(how="any", subset=_NUMBERS)
-        rows.observe(observed, F.count(F.lit(1)).alias("rows")).write.mode("overwrite").parquet(self._parquet.as_uri())
+        rows.observe(observed, F.count(F.lit(1)).alias("rows")).write.mode("overwrite").parquet(address(self._parquet))
         dict(observed.get)
         self._kept.unpersist()
 
@@ -124,13 +126,13 @@ class _Exercise:
         """Read the written rows, filter and aggregate them."""
         from pyspark.sql import functions as F
 
-        rows = self._spark.read.parquet(self._parquet.as_uri())
+        rows = self._spark.read.parquet(address(self._parquet))
         total = reduce(lambda left, right: left + right, (F.col(name) for name in _NUMBERS))
         rows.withColumn("total", total).where("total > 0").agg(F.avg("total"), F.stddev("total")).collect()
 
     def joins(self) -> None:
         """Join the rows with a small table and with themselves, and sort them."""
-        rows = self._spark.read.parquet(self._parquet.as_uri())
+        rows = self._spark.read.parquet(address(self._parquet))
         keys = self._spark.createDataFrame([(number, str(number)) for number in range(7)], "whole1 int, name string")
         rows.join(keys, "whole1").orderBy("number0").limit(10).collect()
         rows.select("whole0").join(rows.select("whole0", "number1"), "whole0").groupBy("whole0").count().count()
@@ -138,4 +140,4 @@ class _Exercise:
     def lines(self) -> None:
         """Write one line of text."""
         lines = self._spark.createDataFrame([("line",)], "value string")
-        lines.coalesce(1).write.mode("overwrite").text(self._lines.as_uri())
+        lines.coalesce(1).write.mode("overwrite").text(address(self._lines))

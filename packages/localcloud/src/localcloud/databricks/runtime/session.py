@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from . import exercise as exercises
+from .local_files import address
 
 _FREE = ("spark.hadoop.", "spark.databricks.")
 """Prefixes that need no new context: Hadoop's options are set on it, Databricks' own mean nothing to Spark."""
@@ -31,14 +32,14 @@ def warm_up(spark: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         csv = Path(folder) / "rows.csv"
         csv.write_text("a,b\n1,2\n3,\n")
-        rows = spark.read.csv(csv.as_uri(), header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
-        rows.dropna().write.parquet((Path(folder) / "rows.parquet").as_uri())
+        rows = spark.read.csv(address(csv), header=True, schema="a INT, b DOUBLE", mode="FAILFAST")
+        rows.dropna().write.parquet(address(Path(folder) / "rows.parquet"))
         rows.groupBy("a").count().collect()
         spark.createDataFrame([(1, 2.0)], "a INT, b DOUBLE").createOrReplaceTempView("warm_up")
         spark.sql("SELECT count(*) FROM warm_up").collect()
         spark.catalog.dropTempView("warm_up")
-        spark.read.parquet((Path(folder) / "rows.parquet").as_uri()).count()
-        rows.write.format("delta").save((Path(folder) / "rows.delta").as_uri())
+        spark.read.parquet(address(Path(folder) / "rows.parquet")).count()
+        rows.write.format("delta").save(address(Path(folder) / "rows.delta"))
     spark._jvm.java.lang.Class.forName("org.apache.hadoop.fs.azurebfs.SecureAzureBlobFileSystem")
 
 

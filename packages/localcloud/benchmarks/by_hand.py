@@ -47,6 +47,8 @@ def driver_session(scratch: Path) -> Iterator[Any]:
     settings = load_settings()
     tools = find_tools(settings)
     (scratch / "tmp").mkdir(parents=True, exist_ok=True)
+    # The archive of classes is of the jars of that Spark, by their paths.
+    os.environ["SPARK_HOME"] = str(next(tools.python.parents[1].glob("lib/python*/site-packages/pyspark")))
     with _session(tools.java_home, launch_conf(settings, tools, scratch)) as session:
         yield session
 

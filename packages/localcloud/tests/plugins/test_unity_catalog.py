@@ -120,6 +120,28 @@ def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple
         stage.plugin.create(CATALOG, inputs | {"storageRoot": f"{inputs['storageRoot']}of-another-stack"})
 
 
+def test_a_creation_that_ended_after_its_first_request_is_finished(stage: Stage) -> None:
+    """The isolation mode is set by a second request, which Databricks may not have answered."""
+    inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
+    made = stage.client.external_locations.create(
+        inputs["name"], inputs["url"], inputs["credentialName"], skip_validation=True
+    )
+    resource = stage.plugin.create(LOCATION, inputs)
+    assert resource.id == made.name and resource.outputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
+    stage.plugin.delete(LOCATION, resource)
+
+
+def test_no_object_of_another_owner_is_taken_over(stage: Stage) -> None:
+    inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
+    stage.client.external_locations.create(
+        inputs["name"], inputs["url"], inputs["credentialName"], skip_validation=True
+    )
+    stage.client.external_locations.update(inputs["name"], owner="account users")
+    with pytest.raises(Refused, match=rf"^EXTERNAL_LOCATION_ALREADY_EXISTS: External Location '{inputs['name']}' "):
+        stage.plugin.create(LOCATION, inputs)
+    stage.client.external_locations.delete(inputs["name"])
+
+
 def test_an_isolated_object_is_open_to_the_workspace_that_declares_it(stage: Stage) -> None:
     inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
     resource = stage.plugin.create(LOCATION, inputs)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from localcloud.plugins import refreshing
 from localcloud.plugins.databricks.api import Api
 from localcloud.plugins.databricks.names import camel
 from localcloud.plugins.databricks.resource import Resource
@@ -17,6 +18,7 @@ from localcloud.plugins.errors import PluginError
 from localcloud.plugins.values import Plain, has_unknown
 
 _ROOT = "/api/2.1/unity-catalog"
+_ISOLATED = ("ISOLATED", "ISOLATION_MODE_ISOLATED")
 
 
 class Securable(Resource):
@@ -54,10 +56,20 @@ class Securable(Resource):
     def create(self, api: Api, inputs: Plain) -> str:
         self._check_metastore(api, inputs)
         id_ = self._id(api.call("POST", f"{_ROOT}/{self._collection}", body=self.body(inputs)))
+        self.finish(api, id_, inputs)
+        return id_
+
+    def finish(self, api: Api, id_: str, inputs: Plain) -> None:
         self._created(api, id_, inputs)
         if any(inputs.get(name) for name in self._later):
             self.update(api, id_, inputs)
-        return id_
+
+    def begun(self, api: Api, inputs: Plain, state: Plain) -> bool:
+        caller = api.call("GET", "/api/2.0/preview/scim/v2/Me")["userName"]
+        if not caller == state.get("createdBy") == state.get("owner"):
+            return False
+        first = {key: value for key, value in inputs.items() if key not in self._later}
+        return state.get("isolationMode") not in _ISOLATED and refreshing.as_shown(first, state)
 
     def read(self, api: Api, id_: str) -> Plain | None:
         current = api.find("GET", self._path(id_))
@@ -97,7 +109,7 @@ class Securable(Resource):
 
     def _bind(self, api: Api, id_: str, inputs: Plain) -> None:
         """Bind an isolated object to the workspace that declares it, first, so that it is never closed to that."""
-        if inputs.get("isolationMode") not in {"ISOLATED", "ISOLATION_MODE_ISOLATED"}:
+        if inputs.get("isolationMode") not in _ISOLATED:
             return
         current = api.find("GET", f"{_ROOT}/current-metastore-assignment")
         if current is not None:
@@ -127,7 +139,7 @@ class Catalog(Securable):
     def _created(self, api: Api, id_: str, inputs: Plain) -> None:
         """Remove the schema `default` that every new catalog has, as the vendor's provider does."""
         if not any(inputs.get(name) for name in ("shareName", "connectionName")):
-            api.call("DELETE", f"{_ROOT}/schemas/{quote(id_)}.default")
+            api.find("DELETE", f"{_ROOT}/schemas/{quote(id_)}.default")
 
 
 class Grants(Resource):

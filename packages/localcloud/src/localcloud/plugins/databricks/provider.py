@@ -144,10 +144,20 @@ def _kind(qualified: str) -> Resource:
 
 
 def _left_behind(kind: Resource, api: Api, inputs: Plain) -> str | None:
-    """Return the id of a resource that exists exactly as declared: a killed run made it without noting it down."""
+    """Return the id of a resource that exists as declared: a run made it and ended without noting it down.
+
+    A creation that ended after its first request is finished.
+    """
     id_ = kind.existing(api, inputs)
     state = None if id_ is None else kind.read(api, id_)
-    return id_ if state is not None and refreshing.as_shown(inputs, state) else None
+    if id_ is None or state is None:
+        return None
+    if refreshing.as_shown(inputs, state):
+        return id_
+    if kind.begun(api, inputs, state):
+        kind.finish(api, id_, inputs)
+        return id_
+    return None
 
 
 def _state(kind: Resource, api: Api, id_: str, inputs: Plain) -> Plain:

@@ -31,6 +31,13 @@ class Resource:
         """Return the id of the resource that has the name, for types whose creation would be refused then."""
         return None
 
+    def begun(self, api: Api, inputs: Plain, state: Plain) -> bool:
+        """Whether the resource of `existing` is as the first request of its creation leaves it, made by this caller."""
+        return False
+
+    def finish(self, api: Api, id_: str, inputs: Plain) -> None:
+        """Make the requests of a creation that come after the first one."""
+
     def completed(self, inputs: Plain) -> Plain:
         """Return the inputs in their stored form. Raises PluginError for wrong inputs."""
         return inputs

@@ -123,11 +123,11 @@ def test_only_resources_of_a_killed_run_are_adopted(stage: Stage, catalog: tuple
 def test_a_creation_that_ended_after_its_first_request_is_finished(stage: Stage) -> None:
     """The isolation mode is set by a second request, which Databricks may not have answered."""
     inputs = stage.location(isolationMode="ISOLATION_MODE_ISOLATED")
-    made = stage.client.external_locations.create(
+    location = stage.client.external_locations.create(
         inputs["name"], inputs["url"], inputs["credentialName"], skip_validation=True
     )
     resource = stage.plugin.create(LOCATION, inputs)
-    assert resource.id == made.name and resource.outputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
+    assert resource.id == location.name and resource.outputs["isolationMode"] == "ISOLATION_MODE_ISOLATED"
     stage.plugin.delete(LOCATION, resource)
 
 

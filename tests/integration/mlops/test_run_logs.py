@@ -109,7 +109,7 @@ def test_status_names_the_failed_step_the_cause_and_the_command_for_more(
     assert f"`python -m mlops resume {training.name} {OPTIONS}` continues it." in lines
     assert f"Newest scoring run: {scoring.name}, Failed." in lines and f"score: Failed. {CAUSE}" in lines
     assert f"`python -m mlops logs score --run {scoring.name} {OPTIONS}` shows its whole output." in lines
-    assert scoring.name in command(outputs, "runs", "--score")
+    assert scoring.name in command(outputs, "runs", "--score", "--output", "json")
 
 
 def test_a_lost_connection_names_the_run_and_how_to_go_on(

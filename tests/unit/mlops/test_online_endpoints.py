@@ -83,6 +83,7 @@ def _ask(response: Response, *, deployment: str | None = None, uses_keys: bool =
     keys = SimpleNamespace(get_keys=lambda name: SimpleNamespace(primary_key=f"key-of-{name}"))
     clients = SimpleNamespace(
         pipeline=PIPELINE,
+        options="--stack dev --pipeline houses",
         credential=SimpleNamespace(get_token=lambda scope: SimpleNamespace(token=f"token-for-{scope}")),
         ml=SimpleNamespace(online_endpoints=keys),
     )
@@ -113,7 +114,11 @@ def test_without_a_deployment_the_traffic_decides_and_a_key_signs_in_where_the_e
     [
         (401, "401: oep-houses takes no request of yours: sign in, such as with `az login`, or get a role that allows"),
         (403, "403: You may not ask oep-houses: get a role that allows Microsoft.MachineLearningServices/workspaces/"),
-        (404, "404: There is nothing that answers for the deployment blue of oep-houses: run `python -m mlops serve"),
+        (
+            404,
+            "404: There is nothing that answers for the deployment blue of oep-houses: run `python -m mlops serve "
+            "--stack dev --pipeline houses`",
+        ),
         (408, "408: The model did not answer within 5 s: send fewer rows, or raise serve.online.request_timeout"),
         (424, "424: The model failed (500, KeyError): compare the request with the model's signature"),
         (429, "429: the deployment blue of oep-houses has more requests than it takes at a time: send again later"),

@@ -246,10 +246,17 @@ def test_a_port_in_use_is_named_with_its_process(fresh: Cloud) -> None:
     assert fresh.command("status").returncode == 1, "nothing half started"
 
 
-def test_a_failed_start_shows_its_reason(fresh: Cloud) -> None:
-    answer = fresh.command("start", LOCALCLOUD_FAULTS='[{"sttus": 500}]')
+@pytest.mark.parametrize(
+    ("name", "value", "message", "named"),
+    [
+        ("LOCALCLOUD_FAULTS", '[{"sttus": 500}]', "LOCALCLOUD_FAULTS is not a list of faults", "sttus"),
+        ("LOCALCLOUD_DRIVER_MEMORY", "lots", "write a number of MiB or GiB, such as 2048m or 2g", "'lots'"),
+    ],
+)
+def test_a_failed_start_shows_its_reason(fresh: Cloud, name: str, value: str, message: str, named: str) -> None:
+    answer = fresh.command("start", **{name: value})
     assert answer.returncode == 1
-    assert "LOCALCLOUD_FAULTS is not a list of faults" in answer.stderr and "sttus" in answer.stderr
+    assert message in answer.stderr and named in answer.stderr
     assert "Traceback" not in answer.stderr
     assert instance.gateway(fresh.settings) is None
 

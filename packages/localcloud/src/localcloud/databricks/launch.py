@@ -13,6 +13,7 @@ from pathlib import Path
 
 from localcloud.core.errors import ConfigurationError
 from localcloud.core.settings import Settings
+from localcloud.databricks import driver_memory
 from localcloud.databricks.runtime.local_files import address
 from localcloud.engine import (
     abfs,
@@ -27,8 +28,6 @@ from localcloud.engine import (
 )
 from localcloud.engine.versions import NOTEBOOK_RUNTIME
 
-DRIVER_MEMORY = os.environ.get("LOCALCLOUD_DRIVER_MEMORY", "1g")
-"""The driver JVM's heap, in the form of -Xmx."""
 _JAVA_OPTIONS = "LOCALCLOUD_DRIVER_JAVA_OPTIONS"
 """The variable with more options of the driver JVM, as a command line has them."""
 _START = Path(__file__).resolve().parent / "runtime" / "start.py"
@@ -64,7 +63,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         java.append(shlex.quote(f"-XX:SharedArchiveFile={archive}"))
     return {
         "spark.master": "local[*]",
-        "spark.driver.memory": DRIVER_MEMORY,
+        "spark.driver.memory": driver_memory.heap(),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.driver.extraClassPath": ":".join(map(str, tools.jars)),

@@ -21,7 +21,7 @@ import psutil
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError
 from localcloud.core.json import Json
-from localcloud.databricks import access, drivers, launch
+from localcloud.databricks import access, driver_memory, drivers, launch
 from localcloud.databricks.catalog import RUNNABLE
 from localcloud.databricks.drivers import DriverProcess
 from localcloud.databricks.request import Workspace
@@ -58,6 +58,7 @@ class WarmDrivers:
     """The idle instances of all pools of all workspaces."""
 
     def __init__(self, context: Context) -> None:
+        driver_memory.heap()  # localcloud does not start with a wrong variable
         self._context = context
         self._pools: dict[Key, _Pool] = {}
         self._closed = False

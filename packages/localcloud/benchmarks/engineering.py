@@ -76,22 +76,19 @@ def measure(rows: int) -> Callable[[int], Comparison]:
 
 def measure_first(rows: int) -> Callable[[int], Comparison]:
     """Return the measurement for a number of rows against a new session, as the run's own is."""
-
-    def compare(pairs: int) -> Comparison:
-        with _measurement() as measurement:
-            measured = [(measurement.job(rows), measurement.first(rows)) for _ in range(pairs)]
-        return _comparison(f"feature engineering, {rows:,} rows", "bare Spark, new session", measured)
-
-    return compare
+    return _against("bare Spark, new session", rows, _Measurement.first)
 
 
 def measure_program(rows: int) -> Callable[[int], Comparison]:
     """Return the measurement for a number of rows against a Spark program of its own, from its start to its end."""
+    return _against("Spark program", rows, _Measurement.program)
 
+
+def _against(floor_name: str, rows: int, floor: Callable[[_Measurement, int], float]) -> Callable[[int], Comparison]:
     def compare(pairs: int) -> Comparison:
         with _measurement() as measurement:
-            measured = [(measurement.job(rows), measurement.program(rows)) for _ in range(pairs)]
-        return _comparison(f"feature engineering, {rows:,} rows", "Spark program", measured)
+            measured = [(measurement.job(rows), floor(measurement, rows)) for _ in range(pairs)]
+        return _comparison(f"feature engineering, {rows:,} rows", floor_name, measured)
 
     return compare
 

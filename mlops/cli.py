@@ -181,13 +181,13 @@ def cancel(
     ] = None,
 ) -> None:
     """Cancel a run, if it is under way."""
-    from mlops import jobs
+    from mlops import jobs, runs
 
     if run == "":  # of a build that was cancelled before: the newest run belongs to another build
         typer.echo("No run was started.")
         return
     clients = clients_of(stack, outputs, pipeline)
-    job = jobs.newest(clients) if run is None else jobs.get_job(clients, run)
+    job = jobs.newest(clients) if run is None else runs.of_any_pipeline(clients, run)
     if job is None or job.ended:
         say(f"{'No run' if run is None else f'No run {run}'} is under way on stack {stack}.")
         return

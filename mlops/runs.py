@@ -93,6 +93,14 @@ def training_or_scoring(clients: Clients, name: str) -> Job:
     return existing
 
 
+def of_any_pipeline(clients: Clients, name: str) -> Job:
+    """Return a run of the workspace by name. Raises MissingError with the closest names of the pipeline."""
+    existing = _existing(clients, name)
+    if existing is None:
+        raise _unknown(clients, name, list(islice(jobs.of_all_kinds(clients), _SUGGESTED)))
+    return existing
+
+
 def _existing(clients: Clients, name: str) -> Job | None:
     return jobs.get_job(clients, name) if RUN_NAME.fullmatch(name) else None
 

@@ -43,15 +43,16 @@ def slow(azure: AzureSession) -> Iterator[Stack]:
     remove_stack(stack)
 
 
-def _mlops(stack: Stack, folder: Path, *words: str) -> str:
+def _mlops(stack: Stack, folder: Path, *words: str, code: int = 0) -> str:
+    """Return the output of a verb that ends with the code: the errors of one that fails."""
     outputs = folder / "outputs.json"
     outputs.write_text(stack.clients.outputs.model_dump_json(), encoding="utf-8")
     completed = subprocess.run(
         [sys.executable, "-m", "mlops", *words, "--stack", "dev", "--outputs", str(outputs)],
         cwd=ROOT, env=dict(os.environ), capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
-    assert completed.returncode == 0, completed.stdout + completed.stderr
-    return completed.stdout
+    assert completed.returncode == code, completed.stdout + completed.stderr
+    return completed.stderr if code else completed.stdout
 
 
 def _server_job() -> Job:
@@ -148,10 +149,12 @@ def test_a_cancelled_build_cancels_its_own_run_and_no_other(slow: Stack, tmp_pat
     own, other = (jobs.start(slow.clients, f"v-{_BUILD}", run_inputs(_BUILD, data)).name for data in ("a", "b"))
 
     assert _mlops(slow, tmp_path, "cancel", "--run", "") == "No run was started.\n"
-    assert _mlops(slow, tmp_path, "cancel", "--run", "nothing") == "No run nothing is under way on stack dev.\n"
+    refused = _mlops(slow, tmp_path, "cancel", "--run", "nothing", code=1)
+    assert refused.startswith("Error: There is no run 'nothing' of diabetes on stack dev.")
     assert _mlops(slow, tmp_path, "cancel", "--run", own) == f"Run {own} is being cancelled.\n"
 
     assert slow.workspace.finished(own).status == "Canceled"
+    assert _mlops(slow, tmp_path, "cancel", "--run", own) == f"No run {own} is under way on stack dev.\n"
     assert not jobs.get(slow.clients, other).ended
     assert _mlops(slow, tmp_path, "cancel") == f"Run {other} is being cancelled.\n"
     assert slow.workspace.finished(other).status == "Canceled"

@@ -3,7 +3,8 @@
 `python -m pipelines.rehearsal.next_commit COPY` prints the copy's folder, for `pipeline-runner play --repository`.
 The default pipeline's specification changes, so that it is published, trained and promoted again. Its gate tolerates a
 loss then: a rehearsal cannot predict whether another value makes a better model. Drift in one scored file starts a
-retraining, and prod's alerts are posted to a webhook of this machine, for the model's life there.
+retraining, and prod's alerts are posted to a webhook of this machine, for the model's life there. The files keep their
+comments, which are documentation, and tests look for some of them.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 from pipeline_runner.errors import RunnerError
 from pipeline_runner.workspace import git
 
-from pipelines.rehearsal import webhook
+from pipelines.rehearsal import webhook, yaml_edits
 
 _SPECIFICATIONS = "mlops/pipelines/*/pipeline.yml"
 _PROD, _MONITORING, _WEBHOOKS = "Pulumi.prod.yaml", "dataopsml:monitoring", "alert_webhooks"
@@ -34,13 +35,12 @@ def commit_on_top(repository: Path, copy: Path) -> Path:
     shutil.rmtree(copy, ignore_errors=True)
     copy.parent.mkdir(parents=True, exist_ok=True)
     git("clone", "--quiet", str(repository), str(copy), cwd=repository)
-    file = default_specification(copy)
-    content = changed(yaml.safe_load(file.read_text(encoding="utf-8")), file.relative_to(copy))
-    file.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-    prod = copy / _PROD
-    settings = yaml.safe_load(prod.read_text(encoding="utf-8"))
-    settings["config"].setdefault(_MONITORING, {})[_WEBHOOKS] = [webhook.new_address()]
-    prod.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    file, prod = default_specification(copy), copy / _PROD
+    file.write_text(changed(file.read_text(encoding="utf-8"), file.relative_to(copy)), encoding="utf-8")
+    hooks = yaml_edits.with_value(
+        prod.read_text(encoding="utf-8"), ("config", _MONITORING, _WEBHOOKS), [webhook.new_address()]
+    )
+    prod.write_text(hooks, encoding="utf-8")
     author = ("-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.com")
     git(*author, "commit", "--quiet", "--all", "--message", "Train with another value", cwd=copy)
     if (repository / ".venv").exists():
@@ -48,23 +48,26 @@ def commit_on_top(repository: Path, copy: Path) -> Path:
     return copy
 
 
-def changed(specification: dict[str, Any], name: Path) -> dict[str, Any]:
+def changed(text: str, name: Path) -> str:
     """Return the specification with twice the default of its first number, within its bounds, and a tolerant gate.
 
     Raises RunnerError when it has no parameter that is a number.
     """
+    specification: dict[str, Any] = yaml.safe_load(text)
     parameters: dict[str, dict[str, Any]] = specification.get("parameters") or {}
-    parameter = next((rule for rule in parameters.values() if rule["type"] == "number"), None)
-    if parameter is None:
+    number = next((name for name, rule in parameters.items() if rule["type"] == "number"), None)
+    if number is None:
         raise RunnerError(f"{name} has no run parameter of type number to change.")
-    value = float(parameter["default"]) * 2 or 1.0
-    if value > parameter.get("maximum", value):
-        value = float(parameter["default"]) / 2
-    parameter["default"] = value
-    specification["gate"]["metrics"][0]["margin"] = _TOLERATED
+    default = float(parameters[number]["default"])
+    value = default * 2 or 1.0
+    if value > parameters[number].get("maximum", value):
+        value = default / 2
+    text = yaml_edits.with_value(text, ("parameters", number, "default"), value)
+    text = yaml_edits.with_value(text, ("gate", "metrics", 0, "margin"), _TOLERATED)
     if "watch" in specification:
-        specification["watch"] = (specification["watch"] or {}) | _RETRAINING
-    return specification
+        for field, setting in reversed(_RETRAINING.items()):
+            text = yaml_edits.with_value(text, ("watch", field), setting)
+    return text
 
 
 def webhook_address(copy: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).resolve().parents[1] / "mlops" / "pipelines"
+"""The folder that every function reads unless it gets another one."""
 FILE = "pipeline.yml"
 
 
@@ -21,7 +22,7 @@ class SpecificationError(ValueError):
     """A specification that the stack cannot read; the text names the file and the mend."""
 
 
-def online_pipelines(folder: Path = FOLDER) -> dict[str, str]:
+def online_pipelines(folder: Path | None = None) -> dict[str, str]:
     """Return the pipelines that have an online endpoint, sorted: the way to sign in, entra or key, by name.
 
     Raises SpecificationError for another way. The verbs check everything else (steps.serving).
@@ -51,7 +52,7 @@ def _sign_in(serve: Any) -> Any:
     return online.get("auth", SIGN_INS[0]) if isinstance(online, dict) else None
 
 
-def retraining_pipelines(folder: Path = FOLDER) -> list[str]:
+def retraining_pipelines(folder: Path | None = None) -> list[str]:
     """Return the names of the pipelines that are trained again after drift, sorted."""
     return [name for name, content in _specifications(folder).items() if _retrain(content) == "on_drift"]
 
@@ -62,7 +63,7 @@ def _retrain(content: dict[str, Any]) -> Any:
     return section.get("retrain") if isinstance(section, dict) else None
 
 
-def additional_pipelines(folder: Path = FOLDER) -> list[str]:
+def additional_pipelines(folder: Path | None = None) -> list[str]:
     """Return the names of the pipelines that need an endpoint of their own, sorted.
 
     The default pipeline, or the only one, has the stack's first endpoint.
@@ -73,12 +74,12 @@ def additional_pipelines(folder: Path = FOLDER) -> list[str]:
     return [name for name, content in specifications.items() if not content.get("default")]
 
 
-def all_pipelines(folder: Path = FOLDER) -> list[str]:
+def all_pipelines(folder: Path | None = None) -> list[str]:
     """Return the names of all pipelines, sorted."""
     return list(_specifications(folder))
 
 
-def incoming_folder(pipeline: str, folder: Path = FOLDER) -> str:
+def incoming_folder(pipeline: str, folder: Path | None = None) -> str:
     """Return the folder of new data for a pipeline: incoming/ for the default one, a subfolder of its name else."""
     return f"{INCOMING}{pipeline}/" if pipeline in additional_pipelines(folder) else INCOMING
 
@@ -88,7 +89,7 @@ def training_experiment(pipeline: str) -> str:
     return f"{pipeline.replace('_', '-')}-training"
 
 
-def watched_models(folder: Path = FOLDER) -> list[str]:
+def watched_models(folder: Path | None = None) -> list[str]:
     """Return the names of the models whose scored files are watched, sorted: each has an alert rule."""
     return sorted(
         str(content["model"])
@@ -97,9 +98,10 @@ def watched_models(folder: Path = FOLDER) -> list[str]:
     )
 
 
-def _specifications(folder: Path) -> dict[str, dict[str, Any]]:
+def _specifications(folder: Path | None) -> dict[str, dict[str, Any]]:
     """Return the content of the specifications by pipeline, {} where it is no mapping: `mlops` refuses it."""
-    contents = {file.parent.name: _parse(file.read_text(encoding="utf-8")) for file in sorted(folder.glob(f"*/{FILE}"))}
+    files = sorted((folder or FOLDER).glob(f"*/{FILE}"))
+    contents = {file.parent.name: _parse(file.read_text(encoding="utf-8")) for file in files}
     return {name: content if isinstance(content, dict) else {} for name, content in contents.items()}
 
 

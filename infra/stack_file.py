@@ -15,8 +15,15 @@ PROJECT = "dataopsml"
 ROOT = Path(__file__).resolve().parents[1]
 
 
+_SEALED = "https://sealed.invalid/"
+"""Stands for a value that `pulumi config set --secret` sealed, which the engine alone opens: all secrets are URLs."""
+
+
 def stack_settings(stack: str, root: Path = ROOT) -> Settings:
-    """Return the settings in the stack's file, parsed as the engine passes them on. Raises SettingsError."""
+    """Return the settings in the stack's file, parsed as the engine passes them on. Raises SettingsError.
+
+    Sealed values are placeholders.
+    """
     file = root / f"Pulumi.{stack}.yaml"
     if not file.exists():
         raise SettingsError(f"Stack {stack} has no settings: {file.name} does not exist.")
@@ -26,4 +33,11 @@ def stack_settings(stack: str, root: Path = ROOT) -> Settings:
 
 def _text(value: Any) -> str:
     """Return a value as the engine passes it to a program: scalars as text, everything else as JSON."""
+    value = _without_seals(value)
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _without_seals(value: Any) -> Any:
+    if isinstance(value, dict):
+        return _SEALED if set(value) == {"secure"} else {key: _without_seals(inner) for key, inner in value.items()}
+    return [_without_seals(inner) for inner in value] if isinstance(value, list) else value

@@ -11,8 +11,8 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from data.make_diabetes import FILE
 from notebooks.lib.csv_source import DataError
-from notebooks.lib.diabetes import SCHEMA, complete_rows
 from notebooks.lib.engineering import Outcome, engineer
+from tests.spark.sample_features import SCHEMA, complete_rows
 
 HEADER = ",".join(SCHEMA.names)
 GOOD = "59,2,32.1,101,157,93.2,38,4,4.8598,87,151"

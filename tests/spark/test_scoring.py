@@ -16,11 +16,11 @@ from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, 
 from notebooks.lib import scoring
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
-from notebooks.lib.diabetes import SCHEMA, complete_rows
 from notebooks.lib.rules import Rules
 from notebooks.lib.scoring import Columns, Counts, RefusedFileError, prepare
 from steps import profiles
 from steps.data_contract import DataContract
+from tests.spark.sample_features import SCHEMA, complete_rows
 
 NEEDED = [name for name in SCHEMA.names if name != "progression"]
 HEADER = ",".join(["patient", *NEEDED])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from data import make_breast_cancer
-from data.make_diabetes import COLUMNS, FILE, make
+import importlib
+
+import pytest
+
+from data.make_diabetes import COLUMNS, FILE
 
 
-def test_the_files_equal_the_output_of_their_generators() -> None:
-    assert FILE.read_text(encoding="utf-8") == make()
-    assert make_breast_cancer.FILE.read_text(encoding="utf-8") == make_breast_cancer.make()
+@pytest.mark.parametrize("generator", sorted(file.stem for file in FILE.parent.glob("make_*.py")))
+def test_the_files_equal_the_output_of_their_generators(generator: str) -> None:
+    module = importlib.import_module(f"data.{generator}")
+    assert module.FILE.read_text(encoding="utf-8") == module.make()
 
 
 def test_a_few_dozen_rows_lack_a_value() -> None:

@@ -1,11 +1,17 @@
-"""Runs the program against Pulumi's mocks and records its resources, so that absence can be asserted too."""
+"""Runs the program against Pulumi's mocks and records its resources, so that absence can be asserted too.
+
+`deploy` and `deploy_serving` have settings and training pipelines of the tests' own. `deploy_stack` has the
+repository's, which users change: a test of it holds for every valid edit.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -13,11 +19,13 @@ import pulumi
 import pulumi.runtime
 from pulumi.runtime.mocks import MockMonitor
 
+from declarations import training_pipelines
 from infra import serving
 from infra.configuration import read_settings
 from infra.platform import Platform
 from infra.settings import Settings
 from infra.stack_file import stack_settings
+from tests import samples
 
 SUBSCRIPTION = "11111111-1111-1111-1111-111111111111"
 TENANT = "22222222-2222-2222-2222-222222222222"
@@ -164,27 +172,35 @@ class _Mocks(pulumi.runtime.Mocks):
         raise AssertionError(f"the program asks for {args.token}, which the tests do not know")
 
 
-def deploy(environment: str = "dev", **config: str) -> Deployment:
+@contextmanager
+def pipelines_of(folder: Path = samples.PIPELINES) -> Iterator[None]:
+    """Make the program read the specifications below another folder than the repository's."""
+    with mock.patch.object(training_pipelines, "FOLDER", folder):
+        yield
+
+
+def deploy(environment: str = "dev", pipelines: Path = samples.PIPELINES, /, **config: str) -> Deployment:
     """Run the platform with the smallest settings and `config`, whose values are text or JSON as Pulumi has them."""
-    return _deploy(environment, tuple(sorted((MINIMAL | config).items())))
+    return _deploy(environment, pipelines, tuple(sorted((MINIMAL | config).items())))
 
 
 def deploy_serving(pipelines: Mapping[str, str], environment: str = "dev", **config: str) -> Deployment:
     """Run the platform as `deploy` does, for a repository whose `pipelines` serve online: sign-in by name."""
     values = {f"{PROJECT}:{key}": value for key, value in (MINIMAL | config).items()}
-    with mock.patch.object(serving, "online_pipelines", lambda: dict(pipelines)):
+    with pipelines_of(), mock.patch.object(serving, "online_pipelines", lambda: dict(pipelines)):
         return _run(read_settings(values, PROJECT, environment))
 
 
 @cache
 def deploy_stack(stack: str) -> Deployment:
-    """Run the platform with the settings of this repository's `Pulumi.<stack>.yaml`."""
+    """Run the platform with this repository's `Pulumi.<stack>.yaml` and training pipelines."""
     return _run(stack_settings(stack))
 
 
 @cache
-def _deploy(environment: str, config: tuple[tuple[str, str], ...]) -> Deployment:
-    return _run(read_settings({f"{PROJECT}:{key}": value for key, value in config}, PROJECT, environment))
+def _deploy(environment: str, pipelines: Path, config: tuple[tuple[str, str], ...]) -> Deployment:
+    with pipelines_of(pipelines):
+        return _run(read_settings({f"{PROJECT}:{key}": value for key, value in config}, PROJECT, environment))
 
 
 def _run(settings: Settings) -> Deployment:

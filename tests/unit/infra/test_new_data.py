@@ -14,7 +14,7 @@ from declarations.roles import Role
 from infra.configuration import SettingsError
 from infra.new_data import _address
 from infra.new_data_workflow import TRIGGER
-from tests.unit.infra.recorder import Deployment, deploy
+from tests.unit.infra.recorder import Deployment, deploy, pipelines_of
 from tests.unit.infra.test_settings import read
 
 IDENTITY = "principal-of-id-dataops-dev-newdata"
@@ -134,7 +134,7 @@ def test_a_failed_start_is_logged_and_raises_an_alert(both: Deployment) -> None:
     ],
 )
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any], message: str) -> None:
-    with pytest.raises(SettingsError) as refusal:
+    with pipelines_of(), pytest.raises(SettingsError) as refusal:
         read("dev", **settings)
     assert message in str(refusal.value)
 

@@ -18,6 +18,8 @@ from tests.unit.infra.recorder import Deployment, deploy
 from tests.unit.infra.test_platform import FULL, NETWORKS
 
 PEOPLE = '{"alert_emails": ["mlops@example.com", "on-call@example.com"]}'
+WATCHED = ("breast_cancer", "diabetes")
+"""Models of the samples' pipelines."""
 
 
 @pytest.mark.parametrize("profile", NETWORKS)
@@ -60,7 +62,7 @@ def test_an_alert_of_each_watched_model_looks_at_the_metric_that_its_watch_sends
     deployment = deploy(monitoring=PEOPLE)
     component, group = deployment.resource("Component"), deployment.resource("ActionGroup")
     alerts_ = {alert.name: alert for alert in deployment.of("MetricAlert") if alert.name.startswith("model-alerts-")}
-    metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in watched_models()}
+    metrics = {f"model-alerts-watch-{model}": alerted_name(WATCH_BREACHES, model) for model in WATCHED}
     assert set(alerts_) == set(metrics)
     for name, alert in alerts_.items():
         (criterion,) = alert.inputs["criteria"]["allOf"]
@@ -94,7 +96,7 @@ def test_webhooks_are_notified_and_their_urls_are_secret() -> None:
     assert receiver == {"name": "webhook-1", "serviceUri": url, "useCommonAlertSchema": True, "useAadAuth": False}
     assert group.inputs["emailReceivers"] == []
     assert {alert.name for alert in deployment.of("MetricAlert") if group.urn in alert.reads["actions"]} == {
-        "alerts-failed-pipelines", *(f"model-alerts-watch-{model}" for model in watched_models()),
+        "alerts-failed-pipelines", *(f"model-alerts-watch-{model}" for model in WATCHED),
     }  # fmt: skip
 
 

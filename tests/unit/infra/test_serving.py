@@ -122,11 +122,6 @@ def test_a_specification_that_serves_otherwise_stops_the_stack(tmp_path: Path, s
         online_pipelines(_pipelines(tmp_path, a=serve))
 
 
-def test_no_pipeline_of_the_repository_serves_online() -> None:
-    """It costs around the clock: docs/adr/0041."""
-    assert online_pipelines() == {}
-
-
 CALLER, ROLE = "66666666-7777-8888-9999-000000000000", "11111111-2222-3333-4444-555555555555"
 
 

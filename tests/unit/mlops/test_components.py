@@ -24,10 +24,11 @@ from mlops.errors import InvalidError
 from steps import champion, data_results
 from steps.data_contract import DriftRule
 from steps.specification import Slice
+from tests import samples
 from tests.unit.mlops import data_counts, forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
-PIPELINE = specifications.load("diabetes")
+PIPELINE = specifications.load("diabetes", samples.PIPELINES)
 FOLDERS = published_components.folders(PIPELINE)
 _FOREIGN = ("AZURE", "MLFLOW", "MSI", "DATABRICKS")
 

@@ -9,8 +9,9 @@ import pytest
 
 from mlops import data_files, specifications
 from mlops.errors import InvalidError, MissingError
+from tests import samples
 
-PIPELINE = specifications.load("diabetes")
+PIPELINE = specifications.load("diabetes", samples.PIPELINES)
 HEADER = "age,sex,bmi,bp,s1,s2,s3,s4,s5,s6,progression"
 ROW = "59,2,32.1,101,157,93.2,38,4,4.8598,87,151"
 

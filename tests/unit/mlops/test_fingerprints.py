@@ -11,8 +11,9 @@ from contract.outputs import PlatformOutputs, read_outputs
 from mlops import fingerprints, notebooks, publish, specifications
 from mlops.clients import Clients
 from mlops.errors import InvalidError
+from tests import samples
 
-PIPELINE = specifications.load("diabetes")
+PIPELINE = specifications.load("diabetes", samples.PIPELINES)
 
 
 def _folder(root: Path, **files: str) -> Path:

@@ -15,6 +15,7 @@ from mlops.jobs import Job
 from mlops.report import Report
 from mlops.runs import Run
 from mlops.terminal import as_json, plain, say
+from tests import samples
 
 LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "metric.rmse": "50.5"}
 
@@ -22,7 +23,7 @@ LINEAGE = {"commit": "c1", "code_version": "417", "data_version": "d1", "metric.
 def _clients(*versions: tuple[str, dict[str, str]]) -> Any:
     listed = [SimpleNamespace(version=version, tags=tags) for version, tags in versions]
     ml = SimpleNamespace(models=SimpleNamespace(list=lambda name: iter(listed)))
-    return SimpleNamespace(ml=ml, pipeline=specifications.load(None))
+    return SimpleNamespace(ml=ml, pipeline=specifications.load(None, samples.PIPELINES))
 
 
 def _render(models: list[registered_models.RegisteredModel]) -> str:

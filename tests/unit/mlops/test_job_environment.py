@@ -15,6 +15,7 @@ from localcloud.engine import python_runtime
 from mlops import job_environment, specifications
 from mlops.errors import InvalidError
 from steps.specification import Score
+from tests import samples
 
 
 def test_packages_have_the_lock_s_versions() -> None:
@@ -60,7 +61,7 @@ def test_a_package_that_the_lock_pins_by_python_version_is_refused(tmp_path: Pat
 
 
 def test_a_pipeline_s_own_packages_make_an_environment_of_its_own() -> None:
-    shared = specifications.load("diabetes")
+    shared = specifications.load("diabetes", samples.PIPELINES)
     own = replace(shared, specification=shared.specification.model_copy(update={"packages": ("lightgbm==4.6.0",)}))
     (pip,) = (
         entry["pip"]
@@ -78,7 +79,7 @@ def test_a_pipeline_s_own_packages_make_an_environment_of_its_own() -> None:
 
 
 def test_a_pipeline_with_a_delta_table_has_the_library_and_an_environment_of_its_own() -> None:
-    shared = specifications.load("diabetes")
+    shared = specifications.load("diabetes", samples.PIPELINES)
     table = _with_table()
     lock = (Path(job_environment.__file__).parents[1] / "requirements.txt").read_text(encoding="utf-8")
 
@@ -102,7 +103,7 @@ def test_a_lock_without_the_library_of_tables_is_named(tmp_path: Path) -> None:
 
 
 def _with_table(packages: tuple[str, ...] = ()) -> specifications.TrainingPipeline:
-    pipeline = specifications.load("diabetes")
+    pipeline = specifications.load("diabetes", samples.PIPELINES)
     score = Score(notebook="n", input="scoring/in/n", format="delta")
     update = {"score": score, "packages": packages}
     return replace(pipeline, specification=pipeline.specification.model_copy(update=update))

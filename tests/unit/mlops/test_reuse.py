@@ -21,6 +21,7 @@ from mlops.errors import InvalidError
 from mlops.jobs import Job
 from mlops.serving_version import ServingVersion
 from steps.data_contract import DataContract
+from tests import samples
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DAYS = 90
@@ -186,7 +187,7 @@ def test_the_serving_version_is_an_input_so_that_the_check_of_drift_is_reused_tr
 def test_a_published_pipeline_names_the_serving_version_where_drift_ends_runs(
     outputs: PlatformOutputs, contract: dict[str, Any], default: str | None
 ) -> None:
-    shipped = specifications.load("diabetes")
+    shipped = specifications.load("diabetes", samples.PIPELINES)
     specification = shipped.specification.model_copy(update={"data_contract": DataContract.model_validate(contract)})
     training = replace(shipped, specification=specification)
     components = {

@@ -15,13 +15,14 @@ from mlops import jobs, pipeline, report, run_report, specifications
 from mlops.errors import InvalidError, MissingError
 from mlops.history import Step
 from mlops.jobs import Job
+from tests import samples
 from tests.unit.steps.reports import COMMAND, HOSTILE, Page, regression
 
 START = datetime(2026, 11, 25, tzinfo=UTC)
 
 
 def job(name: str, status: str, **more: Any) -> Job:
-    component = f"/components/{specifications.load(None).component}/versions/417"
+    component = f"/components/{specifications.load(None, samples.PIPELINES).component}/versions/417"
     return Job(name, status, "417", "d1", f"https://ml.azure.com/runs/{name}", component, **more)
 
 
@@ -44,7 +45,7 @@ class Platform:
         self.error = ""
         training = SimpleNamespace(download_blob=self._blob)
         self.clients: Any = SimpleNamespace(
-            pipeline=specifications.load(None),
+            pipeline=specifications.load(None, samples.PIPELINES),
             training=training,
             options="--stack dev --pipeline diabetes",
             outputs=SimpleNamespace(environment="dev"),

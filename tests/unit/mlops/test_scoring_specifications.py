@@ -14,10 +14,11 @@ from mlops import specifications
 from mlops.errors import InvalidError
 from mlops.specifications import TrainingPipeline
 from steps.specification import Score, Specification
+from tests import samples
 
 
 def test_classes_that_no_delta_table_has_in_a_column_s_name_are_refused() -> None:
-    content = specifications.load("breast_cancer").specification.model_dump(exclude_defaults=True)
+    content = specifications.load("breast_cancer", samples.PIPELINES).specification.model_dump(exclude_defaults=True)
     content["data_contract"]["columns"]["malignant"] = {"type": "text", "allowed": ["no", "yes, it is"]}
     content["score"] |= {"format": "parquet"}
     Specification.model_validate(content)
@@ -97,7 +98,7 @@ def test_classes_that_no_delta_table_has_in_a_column_s_name_are_refused() -> Non
 def test_every_fault_of_the_scoring_section_is_named_by_its_path(
     tmp_path: Path, section: dict[str, Any], message: str
 ) -> None:
-    content = yaml.safe_load((specifications.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((samples.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
     (tmp_path / "own").mkdir()
     (tmp_path / "own/pipeline.yml").write_text(yaml.safe_dump(content | {"score": section}), encoding="utf-8")
 
@@ -108,7 +109,7 @@ def test_every_fault_of_the_scoring_section_is_named_by_its_path(
 
 
 def test_a_table_has_a_folder_of_its_own_which_the_steps_are_given() -> None:
-    pipeline = specifications.load("diabetes")
+    pipeline = specifications.load("diabetes", samples.PIPELINES)
     score = Score.model_validate({"notebook": "n", "input": "scoring/in/n", "format": "delta"})
     specification = pipeline.specification.model_copy(update={"score": score})
 
@@ -121,7 +122,7 @@ def test_a_table_has_a_folder_of_its_own_which_the_steps_are_given() -> None:
 
 
 def _with_watch(tmp_path: Path, section: Any, **changes: Any) -> TrainingPipeline:
-    content = yaml.safe_load((specifications.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
+    content = yaml.safe_load((samples.PIPELINES / "diabetes/pipeline.yml").read_text(encoding="utf-8"))
     content |= {"watch": section} | changes
     (tmp_path / "own").mkdir()
     text = yaml.safe_dump({name: value for name, value in content.items() if value is not None})

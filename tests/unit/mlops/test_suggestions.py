@@ -13,6 +13,7 @@ from mlops import candidates, jobs, publish, published_components, runs, specifi
 from mlops.errors import InvalidError, MissingError
 from mlops.jobs import Job
 from mlops.suggestions import hint
+from tests import samples
 
 
 @pytest.mark.parametrize(
@@ -30,9 +31,8 @@ def test_a_hint_has_the_closest_names_or_the_first_ones(name: str, known: list[s
 
 def _clients() -> Any:
     outputs = SimpleNamespace(environment="dev", batch_endpoint="bep")
-    return SimpleNamespace(
-        pipeline=specifications.load("diabetes"), outputs=outputs, endpoint="bep", options="--stack dev"
-    )
+    pipeline = specifications.load("diabetes", samples.PIPELINES)
+    return SimpleNamespace(pipeline=pipeline, outputs=outputs, endpoint="bep", options="--stack dev")
 
 
 def test_an_unknown_version_or_run_is_answered_with_the_existing_ones(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_a_run_of_another_pipeline_is_unknown_to_this_one(monkeypatch: pytest.Mo
 
 def test_a_component_of_a_step_that_no_pipeline_has_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "diabetes"
-    shutil.copytree(specifications.PIPELINES / "diabetes", folder)
+    shutil.copytree(samples.PIPELINES / "diabetes", folder)
     shutil.copytree(folder / "components/train", folder / "components/evalute")
 
     with pytest.raises(InvalidError, match=r"a component for a step 'evalute', .* Did you mean evaluate\?"):

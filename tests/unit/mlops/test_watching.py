@@ -16,6 +16,7 @@ from mlops import specifications, watching
 from mlops.cli import app
 from mlops.errors import InvalidError, MissingError
 from steps.watch_results import History
+from tests import samples
 from tests.unit.steps.windows import history
 
 COMMAND = "##vso[task.complete]\x1b[31m[bold]x"
@@ -28,7 +29,7 @@ def _render(history: History) -> str:
 
 
 def _clients(**changes: Any) -> Any:
-    pipeline = specifications.load("diabetes")
+    pipeline = specifications.load("diabetes", samples.PIPELINES)
     specified = pipeline.specification.model_copy(update=changes)
     return SimpleNamespace(pipeline=specifications.TrainingPipeline("diabetes", pipeline.folder, specified))
 
@@ -66,10 +67,12 @@ def test_json_has_the_windows_with_their_judgement() -> None:
 
 
 def test_an_unknown_pipeline_gets_the_closest_name(tmp_path: Path) -> None:
-    completed = CliRunner().invoke(app, ["watch", "--pipeline", "diabets"])
+    name = specifications.names()[0]
+    completed = CliRunner().invoke(app, ["watch", "--pipeline", f"{name}x"])
 
     assert isinstance(completed.exception, MissingError)
-    assert "There is no pipeline 'diabets'" in str(completed.exception) and "diabetes" in str(completed.exception)
+    message = str(completed.exception)
+    assert f"There is no pipeline '{name}x'" in message and f"Did you mean {name}" in message
 
 
 def test_the_page_of_all_files_is_of_no_run() -> None:

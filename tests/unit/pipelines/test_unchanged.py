@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+from declarations.training_pipelines import all_pipelines
 from infra.stack_file import ROOT
 
 _READ = """
@@ -15,9 +16,9 @@ import json, os, sys
 opened = set()
 sys.addaudithook(lambda event, words: opened.add(os.path.abspath(os.fsdecode(words[0])))
                  if event == "open" and isinstance(words[0], (str, bytes)) else None)
-from tests.unit.infra.recorder import deploy
+from tests.unit.infra.recorder import deploy_stack
 import policy.pack
-deploy("local")
+deploy_stack("local")
 print(json.dumps(sorted(opened)))
 """
 
@@ -42,5 +43,6 @@ def test_every_file_that_the_program_reads_is_compared() -> None:
 
     missing = {name for name in opened if not any((ROOT / name).is_relative_to(path) for path in compared)}
 
-    assert any(name.startswith("infra/") for name in opened) and "mlops/pipelines/diabetes/pipeline.yml" in opened
+    assert any(name.startswith("infra/") for name in opened) and "Pulumi.local.yaml" in opened
+    assert {f"mlops/pipelines/{name}/pipeline.yml" for name in all_pipelines()} <= opened
     assert missing == set()

@@ -43,7 +43,8 @@ def test_everything_switched_on_keeps_the_strictest_rules() -> None:
 
 
 def test_prod_s_rules_report_settings_that_are_permitted_in_dev() -> None:
-    rules = {rule for rule, _, _ in violations(seen(deploy_stack("dev")), configuration("prod"))}
+    settings = FULL | {"protection": '{"lock": false, "protect": false}', "key_vault": '{"purge_protection": false}'}
+    rules = {rule for rule, _, _ in violations(seen(deploy("dev", **settings)), configuration("prod"))}
     assert rules == {"network-profile", "key-vault-purge-protection", "data-protected"}
 
 

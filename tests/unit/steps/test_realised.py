@@ -16,6 +16,7 @@ from steps.realised import Labels, LabelsError
 from steps.specification import Gate, Metric, Score, Specification
 from steps.watch import Watch
 from steps.watch_results import Judgement, Window
+from tests import samples
 
 NOW = datetime(2026, 11, 29, 12, 41, 7, tzinfo=UTC)
 GATE = {"rmse": 1.0}
@@ -30,7 +31,7 @@ def _specified(
         "score": Score(notebook="n", input="scoring/in/n", keys=("id", "part")),
         "watch": Watch.model_validate({"labels": section, "fewest_rows": 4}),
     }  # fmt: skip
-    return specifications.load("diabetes").specification.model_copy(update=changes)
+    return specifications.load("diabetes", samples.PIPELINES).specification.model_copy(update=changes)
 
 
 def _labels(text: str, keys: tuple[str, ...] = ("id",)) -> Labels:

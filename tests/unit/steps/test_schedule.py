@@ -12,11 +12,12 @@ import yaml
 from mlops import schedules, specifications
 from mlops.errors import InvalidError
 from steps.schedule import Schedule
+from tests import samples
 
 
 def faults(folder: Path, schedule: dict[str, Any]) -> str:
     """Return the messages for a pipeline.yml with this schedule."""
-    content = yaml.safe_load((specifications.PIPELINES / "diabetes" / specifications.FILE).read_text())
+    content = yaml.safe_load((samples.PIPELINES / "diabetes" / specifications.FILE).read_text())
     (folder / "diabetes").mkdir()
     (folder / "diabetes" / specifications.FILE).write_text(yaml.safe_dump(content | {"schedule": schedule}))
     with pytest.raises(InvalidError) as refusal:
@@ -69,7 +70,7 @@ def test_a_schedule_expires_by_its_own_time_zone() -> None:
 
 def test_steps_know_nothing_of_the_schedule(tmp_path: Path) -> None:
     """A changed schedule is no other version of the pipeline."""
-    training = specifications.load("diabetes")
+    training = specifications.load("diabetes", samples.PIPELINES)
     scheduled = training.specification.model_copy(update={"schedule": Schedule(cron="0 3 * * 1")})
     changed = specifications.TrainingPipeline(training.name, training.folder, scheduled)
     assert changed.specification_json == training.specification_json

@@ -22,9 +22,10 @@ from steps import scoring
 from steps.scored_measures import ScoredMeasures
 from steps.scoring import Counts, RefusedError, ScoringError, Stamp, score
 from steps.specification import Score, Specification
+from tests import samples
 
 STAMP = Stamp("7", datetime(2026, 11, 29, 12, 0, tzinfo=UTC), "in/march.csv")
-SPECIFICATION = specifications.load("diabetes").specification.model_copy(
+SPECIFICATION = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
     update={"target": "y", "score": Score(notebook="n", input="scoring/in/n", keys=("patient",))}
 )
 FEATURES = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [0, 1, 0]})

@@ -20,6 +20,7 @@ from steps.specification import Specification
 from steps.watch import Watch
 from steps.watch_results import Breach, History, Judgement, Window, summary, window_id
 from steps.watching import Champion
+from tests import samples
 from tests.unit.mlops.data_counts import counts
 
 _RANDOM = np.random.default_rng(7)
@@ -27,7 +28,7 @@ NOW = datetime(2026, 11, 29, 12, 41, 7, tzinfo=UTC)
 
 
 def _specified(*, show_values: bool = False, **watch: Any) -> Specification:
-    specified = specifications.load("diabetes").specification
+    specified = specifications.load("diabetes", samples.PIPELINES).specification
     changes = {"data_contract": DataContract(show_values=show_values), "watch": Watch(**watch), "target": "y"}
     return specified.model_copy(update=changes)
 

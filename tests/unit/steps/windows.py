@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from mlops import specifications
 from steps.specification import Specification
 from steps.watch_results import Breach, ColumnWatch, History, Judgement, Window, window_id
+from tests import samples
 
 START = datetime(2026, 11, 1, 3, 15, tzinfo=UTC)
-SPECIFICATION: Specification = specifications.load("diabetes").specification
+SPECIFICATION: Specification = specifications.load("diabetes", samples.PIPELINES).specification
 
 
 def history(number: int, column: str = "bmi", file: str = "march.csv") -> History:

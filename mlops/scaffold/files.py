@@ -241,7 +241,7 @@ SCHEMA = StructType(
 
 
 def features(rows: DataFrame) -> DataFrame:
-    """Return the engineered rows: those in which no column is missing."""
+    """Return the rows in which no column is missing."""
     return rows.dropna(how="any")
 '''
 

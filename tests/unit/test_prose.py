@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from infra.stack_file import ROOT
-from tests.unit.test_names import FOLDERS
+from tests.unit.test_names import platform_files
 
 _ADVICE = {
     r"\b(?:what|whatever|whoever)\b(?!-)": "name the thing: 'result of a run', 'regardless of'",
@@ -110,8 +110,7 @@ def test_plain_sentences_pass(text: str) -> None:
 
 
 def test_every_docstring_comment_and_name_of_a_test_is_plain() -> None:
-    files = [ROOT / "__main__.py", ROOT / "conftest.py"]
-    files += [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
+    files = [ROOT / "__main__.py", ROOT / "conftest.py", *platform_files()]
     assert len(files) > 1000
     problems = [
         f"{file.relative_to(ROOT)}:{problem}"

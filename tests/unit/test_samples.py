@@ -26,7 +26,7 @@ def _own_tests() -> set[str]:
     return {f"test_{pipeline.specification.notebook}.py" for pipeline in pipelines}
 
 
-@pytest.mark.parametrize("tier", ["unit", "spark"])
+@pytest.mark.parametrize("tier", ["unit", "spark", "integration"])
 def test_tests_of_behaviour_read_pipelines_of_their_own(tier: str) -> None:
     own = _own_tests()
     reading = [

@@ -23,6 +23,7 @@ from data.make_diabetes import FILE
 from mlops import job_environment, specifications
 from steps import data_results
 from steps.data_results import ContractResult, Profile
+from tests import samples
 
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"
 COMPONENTS = Path(job_environment.__file__).parent / "components"
@@ -252,7 +253,9 @@ def test_the_train_component_trains_a_tree_model_in_the_declared_environment_and
     evaluate = (COMPONENTS / "evaluate" / "src" / "evaluate.py").read_text()
     source = code(tmp_path / "src", forest=TRAINS_A_FOREST, evaluate=evaluate)
     shutil.copytree(COMPONENTS.parents[1] / "steps", source / "steps", ignore=shutil.ignore_patterns("__pycache__"))
-    specification = specifications.load("diabetes").specification.model_copy(update={"model": unique("forest")})
+    specification = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
+        update={"model": unique("forest")}
+    )
     engineered = tmp_path / "engineered"
     engineered.mkdir()
     rows = pd.read_csv(FILE).dropna()

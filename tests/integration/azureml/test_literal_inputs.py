@@ -14,13 +14,14 @@ from localcloud.testing.workspace_session import MlWorkspace
 from localcloud.testing.workspace_session import ml as ml
 
 from mlops import published_components, specifications
+from tests import samples
 
 _SHOW = """
 import json, os, sys
 names = ("AZUREML_PARAMETER_", "AZURE_ML_INPUT_", "AZURE_ML_OUTPUT_")
 print("SHOWN " + json.dumps({name: value for name, value in os.environ.items() if name.startswith(names)}))
 """
-FOLDERS = sorted({**published_components.folders(specifications.load("diabetes"))}.values())
+FOLDERS = sorted({**published_components.folders(specifications.load("diabetes", samples.PIPELINES))}.values())
 
 
 def variables_of(ml: MlWorkspace, run: str) -> dict[str, str]:

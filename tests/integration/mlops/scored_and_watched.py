@@ -32,13 +32,14 @@ from steps.specification import Gate, Metric, Score, Specification
 from steps.taken_files import TakenFile, TakenFiles
 from steps.watch import Watch
 from steps.watch_results import Window
+from tests import samples
 from tests.unit.mlops import data_counts, forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
 COMPONENTS = ROOT / "mlops/components"
 MODEL = "doubled"
 LABELS = "scoring/labels/doubled.csv"
-SPECIFICATION = specifications.load("diabetes").specification.model_copy(
+SPECIFICATION = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
     update={
         "model": MODEL,
         "target": "y",

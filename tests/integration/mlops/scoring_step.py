@@ -26,11 +26,12 @@ from mlops.components.score.src.ledger import FIRST, Entry, Ledger
 from steps.data_contract import DataContract
 from steps.specification import Score
 from steps.taken_files import TakenFile, TakenFiles
+from tests import samples
 from tests.unit.mlops import forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = ROOT / "mlops/components/score/src/score.py"
-SPECIFICATION = specifications.load("diabetes").specification.model_copy(
+SPECIFICATION = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
     update={
         "model": "doubled",
         "target": "y",

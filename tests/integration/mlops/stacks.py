@@ -22,10 +22,11 @@ from localcloud.testing.workspace_session import ML, MlWorkspace, make_workspace
 from contract.outputs import PlatformOutputs
 from mlops import jobs, publish, specifications
 from mlops.clients import Clients
+from tests import samples
 
 Json = dict[str, Any]
 
-PIPELINE = specifications.load("diabetes")
+PIPELINE = specifications.load("diabetes", samples.PIPELINES)
 INPUTS = ("data_uri", "data_version", "code_version", "reuse_key")
 STATE = "azblob://state-{}?storage_account=stlocalcloudstate"
 _REGISTRY_USER = "1823dd4f-9b8c-4ab6-ab4e-7397a3684615"
@@ -148,7 +149,7 @@ def beside(stack: Stack, name: str) -> Stack:
     endpoint = unique("bep")
     stack.workspace.client.batch_endpoints.begin_create_or_update(BatchEndpoint(name=endpoint)).result()
     outputs = stack.clients.outputs.model_copy(update={"pipeline_endpoints": {name: endpoint}})
-    return Stack(stack.workspace, Clients(outputs, specifications.load(name)), stack.step)
+    return Stack(stack.workspace, Clients(outputs, specifications.load(name, samples.PIPELINES)), stack.step)
 
 
 def remove_stack(stack: Stack) -> None:

@@ -20,6 +20,7 @@ from mlops.components.run_databricks_notebook.src.output_folder import has_files
 from mlops.errors import InvalidError
 from mlops.history import Step
 from mlops.jobs import Job
+from tests import samples
 
 _ODD = "a $(touch made)`touch made`';\"&|##vso[task.setvariable variable=X]März%41.csv"
 
@@ -32,7 +33,9 @@ def lake(azure: AzureSession, group: str) -> Lake:
 @pytest.fixture
 def clients(lake: Lake) -> Any:
     options = "--stack dev --pipeline diabetes"
-    return SimpleNamespace(training=lake.blobs, pipeline=specifications.load("diabetes"), options=options)
+    return SimpleNamespace(
+        training=lake.blobs, pipeline=specifications.load("diabetes", samples.PIPELINES), options=options
+    )
 
 
 def test_a_file_of_any_name_in_incoming_is_used_and_named_only_by_its_hash(clients: Any, tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_a_failed_run_names_the_file_that_its_error_shows_as_a_blob(clients: Any
 
 def test_each_pipeline_takes_its_own_folder_of_new_data(clients: Any, tmp_path: Path) -> None:
     clients.training.upload_blob("incoming/mine.csv", b"a\n1\n")
-    clients.pipeline = specifications.load("breast_cancer")
+    clients.pipeline = specifications.load("breast_cancer", samples.PIPELINES)
     assert training_data.newest_incoming(clients, tmp_path) is None
 
     clients.training.upload_blob("incoming/breast_cancer/theirs.csv", b"b\n2\n")

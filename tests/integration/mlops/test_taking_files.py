@@ -22,6 +22,7 @@ from mlops.components.score.src.ledger import FIRST, Entry, Failure, Ledger, Ref
 from steps.data_contract import DataContract
 from steps.specification import Score
 from steps.taken_files import TakenFiles
+from tests import samples
 from tests.unit.mlops import forked_steps
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,7 +92,7 @@ class Taking:
 
     def _inputs(self, attempt: str, most_files: int, code_version: str = "v1") -> tuple[Path, dict[str, str]]:
         score = Score(notebook="n", input=f"scoring/in/{self.model}", most_files=most_files)
-        specified = specifications.load("diabetes").specification.model_copy(
+        specified = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
             update={"model": self.model, "data_contract": DataContract(), "score": score}
         )
         container = f"abfss://data@{self.lake.name}.dfs.core.windows.net"

@@ -15,6 +15,7 @@ from pyspark.sql.types import (
     DataType,
     DateType,
     DecimalType,
+    FractionalType,
     IntegralType,
     NumericType,
     StringType,
@@ -44,6 +45,8 @@ class Cell:
     """The original text, for a column that has its type: it is cheaper to check."""
     fits: bool = False
     """Whether each text has a value, so that no row needs a check."""
+    double: Column | None = None
+    """The column itself, of floating-point numbers: it is wrong where it is infinite, and missing where it is NaN."""
 
     @property
     def present(self) -> Column:
@@ -130,7 +133,9 @@ def _typed(source: str, field: StructField, kind: str, source_type: DataType) ->
         value = F.when(~too_large, value)
     if kind != kind_of(field.dataType):
         value = F.when(value == F.floor(value), value)
-    return Cell(field.name, kind, present.cast("string"), value, too_large, present)
+    own = isinstance(source_type, FractionalType) and not isinstance(source_type, DecimalType)
+    double = raw if own and source_type == field.dataType and kind == "number" else None
+    return Cell(field.name, kind, present.cast("string"), value, too_large, present, double=double)
 
 
 def _is_plain(text: Column) -> Column:

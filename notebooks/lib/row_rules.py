@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from functools import reduce
 
@@ -30,8 +31,24 @@ def reasons(cells: Sequence[Cell], rules: Rules) -> Column:
 
 def refused(cells: Sequence[Cell], rules: Rules) -> Column:
     """Return whether a row has a reason. It is much cheaper than the reasons, which few rows need."""
-    conditions = [condition for cell in cells for _, condition in _errors(cell, rules)]
+    conditions = [condition for cell in cells for condition in _conditions(cell, rules)]
     return reduce(Column.__or__, conditions, F.lit(False))
+
+
+def _conditions(cell: Cell, rules: Rules) -> list[Column]:
+    """Return conditions of which one is met where a cell has a reason.
+
+    Of floating-point numbers, two comparisons hold for the bounds and for infinity. The JVM compiles no method of more
+    than 8,000 bytes, and a condition for each rule takes 600 bytes of a column.
+    """
+    errors = dict(_errors(cell, rules))
+    if cell.double is None or "type" not in errors or "allowed" in errors:
+        return list(errors.values())
+    own, largest = rules.of(cell.name), sys.float_info.max
+    lower = float(own.minimum.limit) if own.minimum is not None and "minimum" in errors else -largest
+    upper = float(own.maximum.limit) if own.maximum is not None and "maximum" in errors else largest
+    number = F.coalesce(F.nanvl(cell.double, F.lit(lower)), F.lit(lower))
+    return [number < lower, number > upper]
 
 
 def _errors(cell: Cell, rules: Rules) -> Iterator[tuple[str, Column]]:

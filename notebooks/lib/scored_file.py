@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from math import ceil
 
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
@@ -18,6 +21,9 @@ CORRUPT = "_corrupt"
 """Column with the text of a row that does not fit; null in the others."""
 _FIRST_LINES = 100
 """Lines by whose mean length the number of a file's rows is estimated."""
+_PART = "spark.sql.files.maxPartitionBytes"
+_PARTS, _LARGEST_PART, _SMALLEST_PART = 8, 128 * 2**20, 32 * 2**20
+"""A large file is read in a multiple of so many parts. Spark's own limit of a part is the same 128 MiB."""
 _MOST_COLUMNS, _LONGEST_NAME = 30, 60
 """Limits of a header in a message: it may be a line of anything."""
 
@@ -62,10 +68,11 @@ def read_rows(spark: SparkSession, input_uri: str, columns: Columns, header: Seq
 
 @dataclass(frozen=True)
 class Head:
-    """Beginning of a file: the names of its columns, and about how many rows it has."""
+    """Beginning of a file: the names of its columns, about how many rows it has, and its bytes."""
 
     names: list[str]
     rows: int
+    size: int
 
 
 def read_head(spark: SparkSession, input_uri: str) -> Head:
@@ -79,7 +86,36 @@ def read_head(spark: SparkSession, input_uri: str) -> Head:
     if not any(names):
         raise RefusedFileError(f"{input_uri}: there is no header, and not a single row.")
     length = sum(len(line["value"].encode()) + 1 for line in lines) / len(lines)
-    return Head([name.strip() for name in names], int(lines[0]["file_size"] / length))
+    size = int(lines[0]["file_size"])
+    return Head([name.strip() for name in names], int(size / length), size)
+
+
+def part_bytes(size: int) -> int | None:
+    """Return the bytes of each part in which a file is read; None for a file that Spark's own parts suit.
+
+    Of parts of 128 MiB, the last one is smaller: of a file of 430 MiB, one of two cores reads three parts.
+    """
+    if size < _PARTS * _SMALLEST_PART:
+        return None
+    parts = _PARTS * ceil(size / (_PARTS * _LARGEST_PART))
+    return ceil(size / parts)
+
+
+@contextmanager
+def even_parts(spark: SparkSession, size: int) -> Iterator[None]:
+    """Let Spark read a large file in parts of the same size, within the block."""
+    part, before = part_bytes(size), None
+    if part is not None:
+        # Serverless compute lets notebooks change few settings: without this one, the parts are Spark's own.
+        with suppress(PySparkException):
+            own = spark.conf.get(_PART)
+            spark.conf.set(_PART, str(part))
+            before = own
+    try:
+        yield
+    finally:
+        if before is not None:
+            spark.conf.set(_PART, before)
 
 
 def _named(header: Sequence[str]) -> str:

@@ -23,7 +23,17 @@ from .measures import ColumnMeasures, aggregates, categories, observed
 from .row_measures import ROW, first_sums, measure, row_hash, sampled, source_cells, valued
 from .row_rules import reasons, refused
 from .rules import Rules, parse
-from .scored_file import CORRUPT, Columns, RefusedFileError, fits, fitting_rows, read_head, read_rows
+from .scored_file import (
+    CORRUPT,
+    Columns,
+    Head,
+    RefusedFileError,
+    even_parts,
+    fits,
+    fitting_rows,
+    read_head,
+    read_rows,
+)
 
 __all__ = ["Columns", "Counts", "RefusedFileError", "prepare"]
 
@@ -34,9 +44,8 @@ FAILED = "failed"
 """Folder in their place: why the file cannot be used, and whether that is the file's own fault (`refused`)."""
 _LIST = ".json"
 _CARRIED = "_carried"
-_BROKEN, _EMPTY, _HASH = "_broken", "_empty", "_hash"
-_COMPLETE = "_complete"
-_KEPT, _CHECKSUM, _VALUES = "kept", "checksum", "values"
+_BROKEN, _EMPTY, _FITS, _HASH = "_broken", "_empty", "_fits", "_hash"
+_KEPT, _VALUES = "_kept", "_values"
 _UNCHANGED = "dataopsml.unchanged"
 """Key of the metadata of a column that a plan hands on: an expression of the column has none."""
 _NOT_MEASURED = ("too_large", "below", "above", "not_allowed", "repeated", "distinct")
@@ -135,6 +144,19 @@ def _prepare(
     rules: Rules,
 ) -> Counts:
     head = read_head(spark, input_uri)
+    with even_parts(spark, head.size):
+        return _prepare_rows(spark, input_uri, output_uri, columns, features, rules, head)
+
+
+def _prepare_rows(
+    spark: SparkSession,
+    input_uri: str,
+    output_uri: str,
+    columns: Columns,
+    features: Callable[[DataFrame], DataFrame],
+    rules: Rules,
+    head: Head,
+) -> Counts:
     rows = read_rows(spark, input_uri, columns, head.names)
     cells = source_cells(rows, columns.schema, columns.needed, rules)
     every = max(1, head.rows // SAMPLED_ROWS)
@@ -146,24 +168,24 @@ def _prepare(
         raise RefusedFileError(f"{input_uri}: there is not a single row.")
     table = spark.read.schema(feature_rows.rows.schema).parquet(f"{output_uri}/{ROWS}")
     unchanged = feature_rows.unchanged
-    hashes = row_hash(), row_hash(unchanged)
-    kept = first_sums(table, source_cells(table, columns.schema, unchanged, rules), _total(*hashes))
-    written, number = kept[_KEPT], 0
-    by_rows_alone = all(kept[name] == read[name] for name in (_KEPT, _CHECKSUM))
-    if written < total or not by_rows_alone:
-        known = None if by_rows_alone else table.select(ROW)
+    kept = first_sums(table, source_cells(table, columns.schema, unchanged, rules), _total(row_hash(unchanged)))
+    written, number, fitting = kept[_KEPT], 0, 0
+    as_read = all(kept[name] == read[name] for name in (_KEPT, _VALUES))
+    if written < total or not as_read:
+        known = None if as_read else table.select(ROW)
         gone = Observation("gone")
-        left = _refused(rows, cells, columns, rules, known).observe(gone, F.count(F.lit(1)).alias("rows"))
+        numbers = F.count(F.lit(1)).alias("rows"), F.count(F.when(F.col(_FITS), 1)).alias("fitting")
+        left = _refused(rows, cells, columns, rules, known).observe(gone, *numbers).drop(_FITS)
         left.write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
-        number = gone.get["rows"]
+        number, fitting = gone.get["rows"], gone.get["fitting"]
     if written + number != total:
         raise DataError(
             f"{input_uri}: of {total} rows {written} became features and {number} were refused: the features have to "
             "be a row for each row that they keep."
         )
     counts = Counts(total, written, number)
-    if by_rows_alone and kept[_VALUES] == read[_VALUES]:
-        measured = _measured(table, kept, rows, cells, columns, feature_rows, rules, every)
+    if as_read:
+        measured = _measured(table, kept, rows, cells, columns, feature_rows, rules, every, refused_fit=fitting > 0)
     else:
         # The features leave out rows, or change a column in a way that Spark's plan does not show.
         measured = measure(fitting_rows(rows, columns), cells, every)
@@ -207,13 +229,8 @@ def _features(
     read, measures = Observation("read"), Observation("measures")
     # Observations look each value up by interfaces, and every time that an expression names it: they get few columns.
     complete = fits() & ~F.col(_BROKEN) & ~F.col(_EMPTY)
-    hashes = {_COMPLETE: F.when(complete, F.col(_HASH)), _VALUES: F.when(complete, row_hash(unchanged))}
-    counted = [
-        F.count(F.lit(1)).alias("rows"),
-        F.count(column(CORRUPT)).alias("malformed"),
-        *_total(*map(F.col, hashes)),
-    ]
-    fitting = evaluated.withColumns(hashes).observe(read, *counted).where(fits())
+    hashed = evaluated.withColumn(_VALUES, F.when(complete, row_hash(unchanged)))
+    fitting = hashed.observe(read, F.count(F.lit(1)).alias("rows"), *_total(F.col(_VALUES))).where(fits())
     if others:
         fitting = fitting.observe(measures, *aggregates(others, None, sampled(F.col(_HASH), every)))
     feature_rows, _ = _apply(features, fitting.where(~F.col(_BROKEN)), columns)
@@ -229,13 +246,18 @@ def _measured(
     feature_rows: _Features,
     rules: Rules,
     every: int,
+    *,
+    refused_fit: bool,
 ) -> dict[str, ColumnMeasures]:
-    """Return the measures of all rows that fit: unchanged columns from the written rows, and from the refused ones."""
-    read, unchanged = feature_rows.read.get, feature_rows.unchanged
+    """Return the measures of all rows that fit: unchanged columns from the written rows, and from the refused ones.
+
+    `refused_fit`: whether there are refused rows that fit. It takes another read of the file to measure them.
+    """
+    unchanged = feature_rows.unchanged
     chosen = [*map(column, unchanged), column(ROW)]
     same: DataFrame = table.select(*chosen)
     seen: Mapping[str, Any] | None = kept
-    if read[_KEPT] + read["malformed"] < read["rows"]:
+    if refused_fit:
         refused_rows = feature_rows.evaluated.where(fits() & (F.col(_BROKEN) | F.col(_EMPTY)))
         same, seen = same.union(refused_rows.select(*chosen)), None
     measured = measure(same, source_cells(same, columns.schema, unchanged, rules), every, seen)
@@ -259,13 +281,9 @@ def _evaluated(rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: 
     return valued_rows.select("*", *facts), evaluated
 
 
-def _total(hashes: Column, values: Column) -> list[Column]:
-    """Return the number and the checksums of rows, by their hashes: two sets of rows that agree are the same."""
-    checksums = {_CHECKSUM: hashes, _VALUES: values}
-    return [
-        F.count(hashes).alias(_KEPT),
-        *(F.coalesce(F.bit_xor(column), F.lit(0)).alias(name) for name, column in checksums.items()),
-    ]
+def _total(hashes: Column) -> list[Column]:
+    """Return the number and the checksum of rows, by their hashes: two sets of rows that agree are the same."""
+    return [F.count(hashes).alias(_KEPT), F.coalesce(F.bit_xor(hashes), F.lit(0)).alias(_VALUES)]
 
 
 def _measures(profile: ColumnMeasures) -> dict[str, object]:
@@ -305,7 +323,7 @@ def _apply(
 def _refused(
     rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: Rules, known: DataFrame | None
 ) -> DataFrame:
-    """Return the rows that are not among the prepared ones: number, reason, and the row itself as text.
+    """Return the rows that are not among the prepared ones: number, reason, the row itself as text, and _FITS.
 
     `known` has the numbers of the prepared rows; None where the others are just the rows that are malformed, break a
     rule or lack a value.
@@ -330,6 +348,7 @@ def _refused(
         ROW,
         F.when(is_malformed, malformed).otherwise(fitting).alias("reason"),
         F.when(is_malformed, corrupt).otherwise(content).alias("record"),
+        (~is_malformed).alias(_FITS),
     )
 
 

@@ -11,12 +11,23 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DoubleType, IntegerType, StringType, StructField, StructType
+from pyspark.sql.types import (
+    BooleanType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
 
-from notebooks.lib import scoring
+from notebooks.lib import scored_file, scoring
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
-from notebooks.lib.rules import Rules
+from notebooks.lib.row_measures import source_cells
+from notebooks.lib.row_rules import reasons, refused
+from notebooks.lib.rules import ColumnRules, Rule, Rules
 from notebooks.lib.scoring import Columns, Counts, RefusedFileError, prepare
 from steps import profiles
 from steps.data_contract import DataContract
@@ -200,6 +211,86 @@ def test_quantiles_of_many_rows_are_of_a_sample_with_the_extremes_of_all(
     assert (len(quantiles), quantiles[0], quantiles[-1]) == (401, 0.0, 39.99)
     distances = [abs(quantile - 39.99 * index / 400) for index, quantile in enumerate(quantiles)]
     assert 0.05 < max(distances) < 2, "of a quarter of the rows: of all, no quantile is off by two rows"
+
+
+def test_a_large_file_is_read_in_parts_of_the_same_size(
+    spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mib, setting = 2**20, "spark.sql.files.maxPartitionBytes"
+    assert [scored_file.part_bytes(size * mib) for size in (255, 256, 400, 1024, 1040)] == [
+        None, 32 * mib, 50 * mib, 128 * mib, 65 * mib,
+    ], "Spark's own parts of 400 MiB are three of 128 MiB and one of 16 MiB"  # fmt: skip
+    monkeypatch.setattr(scored_file, "_SMALLEST_PART", 100)
+    own = spark.conf.get(setting)
+
+    counts = _prepare(spark, tmp_path, [HEADER, *(f"p{number},{VALUES}" for number in range(100)), "p,59"])
+
+    assert counts == Counts(read=101, kept=100, refused=1), "no row is lost between two parts, or in two of them"
+    assert len(list((tmp_path / "out/rows").glob("part-*"))) == 8
+    assert spark.conf.get(setting) == own, "the notebook's session has its own setting again"
+
+
+def test_a_column_may_have_the_name_of_a_measure(spark: SparkSession, tmp_path: Path) -> None:
+    names = ("values", "kept", "rows", "fitting")
+    schema = StructType([StructField(name, DoubleType()) for name in (*names, "price")])
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{','.join(names)}\n1.5,2.5,3.5,4.5\n,2.5,3.5,4.5\n", encoding="utf-8")
+
+    counts = prepare(
+        spark, file.as_uri(), (tmp_path / "out").as_uri(), Columns(schema, "price", []), lambda rows: rows.dropna()
+    )
+
+    assert counts == Counts(read=2, kept=1, refused=1)
+    (row,) = spark.read.parquet((tmp_path / "out/rows").as_uri()).select(*names).collect()
+    assert tuple(row) == (1.5, 2.5, 3.5, 4.5)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ColumnRules(), ColumnRules(minimum=Rule(0.1), maximum=Rule(3.0, "warning")),
+        ColumnRules(minimum=Rule(-1, "warning"), maximum=Rule(3)),
+        ColumnRules(type=Rule("number", "warning"), minimum=Rule(0), maximum=Rule(3)),
+        ColumnRules(type=Rule("integer"), minimum=Rule(0)), ColumnRules(minimum=Rule(0), allowed=Rule([1, 3])),
+    ],
+)  # fmt: skip
+def test_a_row_is_refused_when_it_has_a_reason(spark: SparkSession, rules: ColumnRules) -> None:
+    numbers = (None, *map(float, ("nan", "inf", "-inf", "-0.0", "1e308", "-1e308")), -1.0, 0.1, 1.0, 3.0, 3.1)
+    kinds = {"double": DoubleType(), "float": FloatType(), "decimal": DecimalType(9, 1), "whole": IntegerType()}
+    rows = spark.createDataFrame([(number,) for number in numbers], "number double")
+    rows = rows.select(*(F.col("number").try_cast(kind).alias(name) for name, kind in kinds.items()))
+    every = Rules(dict.fromkeys(kinds, rules))
+    schema = StructType([StructField(name, kind) for name, kind in kinds.items()])
+    answers = []
+    for cell in source_cells(rows, schema, list(kinds), every):
+        answers += [refused([cell], every), reasons([cell], every) != ""]
+
+    collected = rows.select(*(answer.alias(str(index)) for index, answer in enumerate(answers))).collect()
+
+    assert len(collected) == len(numbers)
+    assert [row[0::2] for row in collected] == [row[1::2] for row in collected], list(kinds)
+    assert any(row[0] for row in collected) and not all(row[0] for row in collected)
+
+
+def test_the_conditions_of_thirty_columns_are_no_longer_than_the_jvm_compiles(
+    spark: SparkSession, tmp_path: Path
+) -> None:
+    names = [f"c{number}" for number in range(30)]
+    file = tmp_path / "rows.csv"
+    file.write_text(f"{','.join(names)}\n", encoding="utf-8")
+    columns = Columns(StructType([StructField(name, DoubleType()) for name in (*names, "target")]), "target", [])
+    rows = scored_file.read_rows(spark, file.as_uri(), columns, names)
+    rules = Rules(dict.fromkeys(names, ColumnRules(Rule("number"), minimum=Rule(0), maximum=Rule(10))))
+
+    checked = rows.select("*", refused(source_cells(rows, columns.schema, names, rules), rules).alias("refused"))
+
+    assert spark._jvm is not None
+    debug = spark._jvm.org.apache.spark.sql.execution.debug
+    stages = getattr(getattr(debug, "package$"), "MODULE$").codegenStringSeq(
+        checked._jdf.queryExecution().executedPlan()
+    )
+    sizes = [stages.apply(index)._3().maxMethodCodeSize() for index in range(stages.size())]
+    assert sizes and max(sizes) < 8000, "HotSpot interprets longer ones, which takes several times as long"
 
 
 def test_rows_that_break_an_error_of_the_contract_are_refused_with_the_rule(

@@ -16,6 +16,14 @@ from tests import samples
 PIPELINE = specifications.load("diabetes", samples.PIPELINES)
 
 
+@pytest.fixture(autouse=True)
+def notebook_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write notebooks of the sample pipeline: the repository may have lost the shipped ones."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    _folder(folder, **{f"{name}.py": f"print('{name}')\n" for name in PIPELINE.notebooks})
+    monkeypatch.setattr(notebooks, "FOLDER", folder)
+
+
 def _folder(root: Path, **files: str) -> Path:
     for name, text in files.items():
         file = root / name.replace("__", "/")

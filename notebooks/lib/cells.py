@@ -135,6 +135,9 @@ def _typed(source: str, field: StructField, kind: str, source_type: DataType) ->
         value = F.when(value == F.floor(value), value)
     own = isinstance(source_type, FractionalType) and not isinstance(source_type, DecimalType)
     double = raw if own and source_type == field.dataType and kind == "number" else None
+    if double is not None:
+        # NaN is greater than infinity. Two comparisons are a third of the code of the steps above.
+        value = F.when((raw > F.lit(float("-inf"))) & (raw < F.lit(float("inf"))), raw)
     return Cell(field.name, kind, present.cast("string"), value, too_large, present, double=double)
 
 

@@ -25,7 +25,7 @@ from pyspark.sql.types import (
 from notebooks.lib import scored_file, scoring
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
-from notebooks.lib.row_measures import source_cells
+from notebooks.lib.row_measures import source_cells, valued
 from notebooks.lib.row_rules import reasons, refused
 from notebooks.lib.rules import ColumnRules, Rule, Rules
 from notebooks.lib.scoring import Columns, Counts, RefusedFileError, prepare
@@ -282,15 +282,14 @@ def test_the_conditions_of_thirty_columns_are_no_longer_than_the_jvm_compiles(
     rows = scored_file.read_rows(spark, file.as_uri(), columns, names)
     rules = Rules(dict.fromkeys(names, ColumnRules(Rule("number"), minimum=Rule(0), maximum=Rule(10))))
 
-    checked = rows.select("*", refused(source_cells(rows, columns.schema, names, rules), rules).alias("refused"))
+    cells = source_cells(rows, columns.schema, names, rules)
 
     assert spark._jvm is not None
-    debug = spark._jvm.org.apache.spark.sql.execution.debug
-    stages = getattr(getattr(debug, "package$"), "MODULE$").codegenStringSeq(
-        checked._jdf.queryExecution().executedPlan()
-    )
-    sizes = [stages.apply(index)._3().maxMethodCodeSize() for index in range(stages.size())]
-    assert sizes and max(sizes) < 8000, "HotSpot interprets longer ones, which takes several times as long"
+    debug = getattr(getattr(spark._jvm.org.apache.spark.sql.execution.debug, "package$"), "MODULE$")
+    for parts in ([refused(cells, rules)], valued(cells)[0]):
+        stages = debug.codegenStringSeq(rows.select("*", *parts)._jdf.queryExecution().executedPlan())
+        sizes = [stages.apply(index)._3().maxMethodCodeSize() for index in range(stages.size())]
+        assert sizes and max(sizes) < 8000, "HotSpot interprets longer ones, which takes several times as long"
 
 
 def test_rows_that_break_an_error_of_the_contract_are_refused_with_the_rule(

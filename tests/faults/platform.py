@@ -37,6 +37,7 @@ _RULES: dict[str, dict[str, Any]] = {
     "500": {"status": 500, "rate": 0.03, "code": "InternalServerError"},
     "503": {"status": 503, "retry_after": 1, "rate": 0.1, "code": "ServiceUnavailable"},
     "drops": {"drop": True, "rate": 0.05},
+    "lost answers": {"lose": True, "rate": 0.05},
     "slowness": {"delay": 2, "rate": 0.1},
 }
 INJECTED = tuple(_RULES)

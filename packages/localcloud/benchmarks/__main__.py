@@ -39,6 +39,7 @@ BENCHMARKS: dict[str, Callable[[int], Comparison]] = {
     "rows-1e7": engineering.measure(10**7),
     "rows-1e6-first": engineering.measure_first(10**6),
     "rows-1e6-program": engineering.measure_program(10**6),
+    "rows-1e7-program": engineering.measure_program(10**7),
     "rows-slope": engineering.measure_slope(10**6, 5 * 10**6),
     "score-1e5": scoring.measure(10**5),
     "score-1e6": scoring.measure(10**6),

@@ -76,6 +76,18 @@ def test_a_dropped_connection_has_no_answer(azure: AzureSession, faults: Faults)
         _groups(azure, retries=0)
 
 
+@pytest.mark.fault_kind("injected faults of clients' requests")
+def test_a_request_whose_answer_is_lost_is_done(azure: AzureSession, faults: Faults) -> None:
+    name = unique("rg-lost")
+    faults.add(host="management.azure.com", path=f"*/resourcegroups/{name}", method="PUT", lose=True, count=1)
+    with pytest.raises(requests.ConnectionError):
+        azure.arm("PUT", f"{azure.subscription}/resourceGroups/{name}", "2024-03-01", {"location": "westeurope"})
+    assert faults.left() == []
+    answer = azure.arm("GET", f"{azure.subscription}/resourceGroups/{name}", "2024-03-01")
+    assert (answer.status_code, answer.json()["location"]) == (200, "westeurope")
+    azure.finish(azure.arm("DELETE", f"{azure.subscription}/resourceGroups/{name}", "2024-03-01"))
+
+
 def test_a_rule_affects_no_other_hosts_or_methods(azure: AzureSession, faults: Faults) -> None:
     faults.add(host="*.vault.azure.net", status=500)
     faults.add(host="management.azure.com", method="DELETE", status=500)
@@ -99,7 +111,15 @@ def test_an_operation_that_fails_leaves_its_resource_failed(azure: AzureSession,
 
 @pytest.mark.parametrize(
     "fault",
-    [{"status": 200}, {"sttus": 500}, {}, {"status": 500, "drop": True}, {"status": 500, "rate": 0}, {"delay": -1}],
+    [
+        {"status": 200},
+        {"sttus": 500},
+        {},
+        {"status": 500, "drop": True},
+        {"drop": True, "lose": True},
+        {"status": 500, "rate": 0},
+        {"delay": -1},
+    ],
 )
 def test_an_invalid_rule_is_refused(faults: Faults, fault: Json) -> None:
     answer = faults.add(**fault)

@@ -69,6 +69,4 @@ class Gateway:
             message = f"localcloud has no service at host {host!r}."
             await JSONResponse({"error": {"code": "UnknownHost", "message": message}}, 404)(scope, receive, send)
             return
-        if await self._faults.answer(scope, host.rsplit(":", 1)[0], receive, send):
-            return
-        await self._routers[service](scope, receive, send)
+        await self._faults.serve(self._routers[service], scope, host.rsplit(":", 1)[0], receive, send)

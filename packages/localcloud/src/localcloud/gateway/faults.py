@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from localcloud.core.errors import ConfigurationError, ServiceError
 from localcloud.core.local_routes import details_of, read_model
@@ -28,9 +28,10 @@ VARIABLE = "LOCALCLOUD_FAULTS"
 class Fault(BaseModel):
     """One rule: the requests (host, path and method, with * and ?), and the fault.
 
-    One of: an answer with `status` (and `code`, `retry_after` in seconds); `drop`, a connection that breaks with no
-    answer; `operation`, a long-running PUT or DELETE that is accepted and then fails (`path` is the resource's id);
-    `delay` alone, in seconds, which may go with the others too.
+    One of: an answer with `status` (and `code`, `retry_after` in seconds); `drop`, a connection that breaks before the
+    request is served; `lose`, a connection that breaks after it, so that the client cannot know; `operation`, a
+    long-running PUT or DELETE that is accepted and then fails (`path` is the resource's id); `delay` alone, in seconds,
+    which may go with the others too.
     `count` is how many requests it hits (default: all), `rate` the share of them, above 0 to 1.
     """
 
@@ -44,15 +45,16 @@ class Fault(BaseModel):
     retry_after: int | None = Field(None, ge=0)
     delay: float = Field(0, ge=0, le=600)
     drop: bool = False
+    lose: bool = False
     operation: bool = False
     count: int | None = Field(None, ge=1)
     rate: float = Field(1.0, gt=0, le=1)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Fault:
-        kinds = (self.status is not None, self.drop, self.operation)
+        kinds = (self.status is not None, self.drop, self.lose, self.operation)
         if sum(kinds) > 1 or not (any(kinds) or self.delay):
-            raise ValueError("give one of status, drop, operation, or a delay")
+            raise ValueError("give one of status, drop, lose, operation, or a delay")
         return self
 
     def matches(self, host: str, path: str, method: str) -> bool:
@@ -77,23 +79,22 @@ class Faults:
         except ValidationError as error:
             raise ConfigurationError(f"{VARIABLE} is not a list of faults: {error}") from error
 
-    async def answer(self, scope: Scope, host: str, receive: Receive, send: Send) -> bool:
-        """Play the first matching fault; True when the request is thereby answered."""
+    async def serve(self, app: ASGIApp, scope: Scope, host: str, receive: Receive, send: Send) -> None:
+        """Play the first fault that matches the request, and let the application answer where the fault does not."""
         fault = self._hit(host, scope["path"], scope["method"], operation=False)
-        if fault is None:
-            return False
-        if fault.delay:
+        if fault is not None and fault.delay:
             await asyncio.sleep(fault.delay)
-        if fault.drop:
+        if fault is None:
+            await app(scope, receive, send)
+        elif fault.drop:
             await _break(receive)
-            return True
-        if fault.status is None:
-            return False
-        headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-        message = f"Fault injection answered {fault.status}."
-        body = {"error": {"code": fault.code, "message": message}, "error_code": fault.code, "message": message}
-        await JSONResponse(body, fault.status, headers)(scope, receive, send)
-        return True
+        elif fault.lose:
+            await app(scope, receive, _unsent)
+            await _break(receive)
+        elif fault.status is None:
+            await app(scope, receive, send)
+        else:
+            await _refuse(fault, fault.status, scope, receive, send)
 
     def check_operation(self, method: str, resource_id: str) -> None:
         """See core.context.Context."""
@@ -122,6 +123,17 @@ class Faults:
 
     def clear(self) -> None:
         self._rules.clear()
+
+
+async def _refuse(fault: Fault, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+    message = f"Fault injection answered {status}."
+    body = {"error": {"code": fault.code, "message": message}, "error_code": fault.code, "message": message}
+    await JSONResponse(body, status, headers)(scope, receive, send)
+
+
+async def _unsent(message: Message) -> None:
+    """Take a part of an answer that is lost."""
 
 
 async def _break(receive: Receive) -> None:

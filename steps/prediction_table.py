@@ -7,6 +7,7 @@ carries a transaction identifier (Delta protocol, "Transaction Identifiers"): a 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -24,6 +25,9 @@ from steps.specification import NOT_IN_TABLES
 _PARTITION = "date"
 _TRIES = 10
 """Tries of a change that other writers may forestall. The library itself tries an addition 15 times."""
+_UNANSWERED = 3
+"""Tries of a change whose answer does not arrive. The library repeats requests of other kinds, but not a commit."""
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CONFIGURATION = {
     # One transaction for each file would make the log's checkpoints grow for ever. A file whose addition was cut off is
     # added by the next run.
@@ -98,7 +102,7 @@ class Snapshot:
         except FileNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise TableError(f"the table {self._uri} cannot be read: {error}") from error
+            raise TableError(f"the table {self._uri} cannot be read: {_plain(error)}") from error
         return pa.Table.from_batches(batches, schema).select(list(columns))
 
 
@@ -137,7 +141,7 @@ class PredictionTable:
                         commit_properties=CommitProperties(max_commit_retries=0),
                     )  # fmt: skip
             except (DeltaError, OSError) as error:  # perhaps another run was first
-                last = str(error)
+                last = _plain(error)
         raise TableError(f"the table {self._uri} cannot be made or changed: {last}")
 
     def add(self, file: PredictionFile, transaction: str) -> None:
@@ -148,7 +152,7 @@ class PredictionTable:
             # No least and greatest values: the log would keep them after the rows are deleted.
             stats=f'{{"numRecords": {file.rows}}}',
         )  # fmt: skip
-        last = ""
+        last, unanswered = "", 0
         for _ in range(_TRIES):
             table = self._load()
             if table is None:
@@ -162,9 +166,11 @@ class PredictionTable:
                     commit_properties=CommitProperties(app_transactions=[mark]),
                 )  # fmt: skip
             except CommitFailedError as error:  # perhaps another run added this very file
-                last = str(error)
-            except (DeltaError, OSError) as error:
-                raise TableError(f"the table {self._uri} cannot be written: {error}") from error
+                last = _plain(error)
+            except (DeltaError, OSError) as error:  # perhaps it is added, and only the answer is lost
+                last, unanswered = _plain(error), unanswered + 1
+                if unanswered == _UNANSWERED:
+                    break
             else:
                 return
         raise TableError(f"the table {self._uri} cannot be written: {last}")
@@ -185,7 +191,7 @@ class PredictionTable:
         try:
             table.delete(f"{_PARTITION} < '{day}'")
         except (DeltaError, OSError) as error:
-            raise TableError(f"old rows of the table {self._uri} cannot be deleted: {error}") from error
+            raise TableError(f"old rows of the table {self._uri} cannot be deleted: {_plain(error)}") from error
         return True
 
     def unused_files(self) -> list[str]:
@@ -196,7 +202,7 @@ class PredictionTable:
         try:
             return table.vacuum(dry_run=True, full=True)
         except (DeltaError, OSError) as error:
-            raise TableError(f"the files of the table {self._uri} cannot be listed: {error}") from error
+            raise TableError(f"the files of the table {self._uri} cannot be listed: {_plain(error)}") from error
 
     def _load(self) -> DeltaTable | None:
         try:
@@ -204,7 +210,12 @@ class PredictionTable:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise TableError(f"the table {self._uri} cannot be read: {error}") from error
+            raise TableError(f"the table {self._uri} cannot be read: {_plain(error)}") from error
+
+
+def _plain(error: Exception) -> str:
+    """Return the library's text of an error on one line: it is several lines with a terminal's colours."""
+    return " ".join(_COLOUR.sub("", str(error)).split())
 
 
 def _fields(schema: pa.Schema) -> list[Field]:

@@ -1,5 +1,6 @@
 """Run a component's program, and kill it at a request to storage: KILL_AT=3:before or 3:after. 0 kills nothing.
 
+KILL_AT=3:lost kills nothing: the connection breaks after storage has served the request, before its answer arrives.
 KILL_AT=commit:20 kills 20 thousandths of a second after a commit to a Delta table begins: its library sends requests
 of its own. KILL_HOSTS names other hosts whose requests count, by parts of their names, separated by spaces.
 """
@@ -13,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from azure.core.exceptions import ServiceResponseError
 from azure.core.pipeline.transport import RequestsTransport
 
 _number, _, _moment = os.environ["KILL_AT"].partition(":")
@@ -33,6 +35,8 @@ def _counted(self: RequestsTransport, request: Any, **options: Any) -> Any:
     answer = _send(self, request, **options)
     if not _IN_COMMIT and _seen == int(_number) and _moment == "after":
         os.kill(os.getpid(), signal.SIGKILL)
+    if not _IN_COMMIT and _seen == int(_number) and _moment == "lost":
+        raise ServiceResponseError("the connection broke")
     return answer
 
 

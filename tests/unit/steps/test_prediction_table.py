@@ -73,6 +73,49 @@ def test_of_simultaneous_additions_of_one_file_one_is_made(tmp_path: Path) -> No
     assert DeltaTable(str(tmp_path)).version() == 2
 
 
+def _answers_lost(monkeypatch: pytest.MonkeyPatch, number: int, *, committed: bool) -> None:
+    """Let the connection of a table's next commits break, before or after storage has the commit."""
+    commit, left = DeltaTable.create_write_transaction, [number]
+
+    def broken(*words: Any, **options: Any) -> None:
+        if left[0] and not committed:
+            left[0] -= 1
+            raise OSError("Generic error\n  \x1b[31m↳\x1b[0m peer closed connection")
+        commit(*words, **options)
+        if left[0]:
+            left[0] -= 1
+            raise OSError("peer closed connection")
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", broken)
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_commit_whose_answer_is_lost_is_made_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, committed: bool
+) -> None:
+    table = PredictionTable(str(tmp_path))
+    table.ensure(_rows().schema)
+    _answers_lost(monkeypatch, 2, committed=committed)
+
+    table.add(_write(tmp_path, "one", _rows()), "one/first")
+
+    assert len(_read(tmp_path)) == 2
+    assert DeltaTable(str(tmp_path)).version() == 1
+
+
+def test_storage_that_never_answers_is_named_on_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = PredictionTable(str(tmp_path))
+    table.ensure(_rows().schema)
+    _answers_lost(monkeypatch, 100, committed=False)
+
+    with pytest.raises(TableError) as refused:
+        table.add(_write(tmp_path, "one", _rows()), "one/first")
+
+    text = f"the table {tmp_path} cannot be written: Generic error ↳ peer closed connection"
+    assert str(refused.value) == text
+    assert DeltaTable(str(tmp_path)).version() == 0
+
+
 @pytest.mark.parametrize("number", range(5))
 def test_of_simultaneous_runs_one_makes_the_table_and_the_others_have_to_fit(tmp_path: Path, number: int) -> None:
     def ensure(texts: bool) -> bool:

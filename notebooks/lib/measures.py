@@ -120,10 +120,13 @@ def aggregates(cells: Sequence[Cell], rules: Rules | None, sampled: Column | Non
     return [*sums(cells, rules), *quantiles(cells, sampled)]
 
 
-def sums(cells: Sequence[Cell], rules: Rules | None) -> list[Column]:
-    """Return the aggregates but the quantiles. Spark generates code for all of them, which it does for no quantile."""
+def sums(cells: Sequence[Cell], rules: Rules | None, first: int = 0) -> list[Column]:
+    """Return the aggregates but the quantiles. Spark generates code for all of them, which it does for no quantile.
+
+    `first` is the position of the first cell among the columns.
+    """
     counted = [F.count(F.lit(1)).alias("rows")]
-    for index, cell in enumerate(cells):
+    for index, cell in enumerate(cells, first):
         counted += [aggregate.alias(f"{name}{index}") for name, aggregate in _aggregates(cell, rules).items()]
     return counted
 

@@ -21,6 +21,8 @@ from .rules import Rules
 ROW = "_row"
 """Column with a row's number in its file."""
 _VALUE = "_value"
+_TOGETHER = 20
+"""Columns of one aggregate: the JVM compiles no method of more than 8,000 bytes, and sums of 30 columns take more."""
 
 
 def row_hash(names: Iterable[str] = ()) -> Column:
@@ -55,9 +57,13 @@ def valued(cells: Sequence[Cell]) -> tuple[list[Column], list[Cell]]:
 
 
 def first_sums(rows: DataFrame, cells: Sequence[Cell], more: Sequence[Column]) -> dict[str, Any]:
-    """Return the sums of cells and more aggregates, by one read of the rows."""
+    """Return the sums of cells and more aggregates, by one read of each column."""
     parts, evaluated = valued(cells)
-    return _first(rows.select("*", *parts), [*more, *sums(evaluated, None)])
+    table = rows.select("*", *parts)
+    values = _first(table, [*more, *sums(evaluated[:_TOGETHER], None)])
+    for start in range(_TOGETHER, len(evaluated), _TOGETHER):
+        values |= _first(table, sums(evaluated[start : start + _TOGETHER], None, start))
+    return values
 
 
 def measure(

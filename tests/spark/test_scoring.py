@@ -22,7 +22,7 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from notebooks.lib import scored_file, scoring
+from notebooks.lib import row_measures, scored_file, scoring
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.row_measures import source_cells, valued
@@ -342,8 +342,12 @@ def _changed_in_a_part(rows: DataFrame) -> DataFrame:
     ],
 )
 def test_scored_rows_are_measured_as_the_training_data_are(
-    spark: SparkSession, tmp_path: Path, features: Callable[[DataFrame], DataFrame]
+    spark: SparkSession,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    features: Callable[[DataFrame], DataFrame],
 ) -> None:
+    monkeypatch.setattr(row_measures, "_TOGETHER", 3)
     schema = StructType(
         [
             StructField("size", DoubleType()), StructField("rooms", IntegerType()), StructField("city", StringType()),

@@ -179,7 +179,7 @@ clean: ## forget everything: localcloud's state, its stacks and data
 	@if [ -x $(PYTHON_BIN) ]; then $(PYTHON_BIN) -m localcloud clean --yes; fi
 
 ##@ Maintain
-benchmark: tools ## ratios against floors measured in the same run
+benchmark: tools .venv/development ## ratios against floors measured in the same run
 	@$(PYTHON_BIN) -m packages.localcloud.benchmarks
 
 lock: .venv/installed ## resolve requirements.in and requirements-dev.in into their locks: make lock [UPGRADE=package]

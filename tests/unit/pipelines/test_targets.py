@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -275,6 +276,15 @@ def test_tests_inherit_no_value_of_the_make_that_runs_them(
     arguments, inherited = json.loads(completed.stdout.splitlines()[-1])
     assert selection in arguments
     assert inherited == []
+
+
+@pytest.mark.parametrize("module", ["pytest", "packages.localcloud.benchmarks"])
+def test_verbs_with_a_program_for_developers_install_its_packages(module: str) -> None:
+    """`make up` alone installs what users need, without pytest."""
+    rules = re.findall(r"^([\w-]+):((?: [\w./-]+)*) ##.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    verbs = {verb: needs.split() for verb, needs, recipe in rules if f"-m {module}" in recipe}
+    assert verbs
+    assert [verb for verb, needs in verbs.items() if ".venv/development" not in needs] == []
 
 
 def test_a_verb_without_localcloud_prints_only_its_message(tmp_path: Path) -> None:

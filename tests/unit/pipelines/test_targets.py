@@ -280,7 +280,7 @@ def test_tests_inherit_no_value_of_the_make_that_runs_them(
 
 @pytest.mark.parametrize("module", ["pytest", "packages.localcloud.benchmarks"])
 def test_verbs_with_a_program_for_developers_install_its_packages(module: str) -> None:
-    """`make up` alone installs what users need, without pytest."""
+    """`make up` alone installs the packages of users, without pytest."""
     rules = re.findall(r"^([\w-]+):((?: [\w./-]+)*) ##.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     verbs = {verb: needs.split() for verb, needs, recipe in rules if f"-m {module}" in recipe}
     assert verbs

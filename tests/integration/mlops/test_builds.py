@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from pipeline_runner.model import Job
 from pipeline_runner.templates import compile_pipeline
 
 from infra.stack_file import ROOT
-from mlops import fingerprints, jobs, publish
+from mlops import fingerprints, jobs, publish, specifications
+from mlops.clients import Clients
 from mlops.errors import MissingError
 from tests.integration.mlops.stacks import Stack, make_stack, remove_stack, run_inputs
 
@@ -28,7 +30,7 @@ _BUILD = "417"
 
 @pytest.fixture(scope="module")
 def stack(azure: AzureSession) -> Iterator[Stack]:
-    stack = make_stack(azure, "dev", None)
+    stack = _with_default_pipeline(make_stack(azure, "dev", None))
     stack.publish(_BUILD, "commit-1")
     yield stack
     remove_stack(stack)
@@ -37,10 +39,15 @@ def stack(azure: AzureSession) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def slow(azure: AzureSession) -> Iterator[Stack]:
     """Its runs last until they are cancelled."""
-    stack = make_stack(azure, "dev", None, command="sleep 600")
+    stack = _with_default_pipeline(make_stack(azure, "dev", None, command="sleep 600"))
     stack.publish(_BUILD, "commit-1")
     yield stack
     remove_stack(stack)
+
+
+def _with_default_pipeline(stack: Stack) -> Stack:
+    """Return the stack with the repository's default pipeline: the verbs of a build read no sample."""
+    return replace(stack, clients=Clients(stack.clients.outputs, specifications.load(specifications.DEFAULT)))
 
 
 def _mlops(stack: Stack, folder: Path, *words: str, code: int = 0) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -79,6 +81,40 @@ def test_megabytes_stream_through_unchanged(azure: AzureSession, account: str) -
     copy = data.get_blob_client("copy")
     copy.start_copy_from_url(f"{_url(account)}/data/big")
     assert copy.download_blob(offset=5, length=7).readall() == content[5:12]
+
+
+def _md5(content: bytes) -> str:
+    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+
+
+def test_a_range_has_its_hash_where_the_client_asks_for_it(azure: AzureSession, account: str) -> None:
+    """Source: "Get Blob" of the Blob service REST API, x-ms-range-get-content-md5."""
+    azure.assign(account, "Storage Blob Data Contributor", azure.object_id)
+    content, length = os.urandom(3 * _MEGABYTE), _MEGABYTE + 7
+    service = BlobServiceClient(
+        _url(account), credential=azure.credential, max_block_size=_MEGABYTE, max_single_put_size=_MEGABYTE
+    )
+    data = service.get_container_client("data")
+    data.upload_blob("blocks", content)
+    data.upload_blob("whole", content[:_MEGABYTE])
+    token = azure.credential.get_token("https://storage.azure.com/.default").token
+    headers = {"Authorization": f"Bearer {token}", "x-ms-version": "2024-11-04"}
+
+    def read(blob: str, **more: str) -> tuple[int, bytes, str | None]:
+        url, own = f"{_url(account)}/data/{blob}", {name.replace("_", "-"): value for name, value in more.items()}
+        answer = requests.get(url, headers=headers | own, timeout=30)
+        return answer.status_code, answer.content, answer.headers.get("Content-MD5")
+
+    part = content[5 : 5 + length]
+    wanted = f"bytes=5-{4 + length}"
+    assert read("blocks", x_ms_range=wanted) == (206, part, None)
+    assert read("blocks", x_ms_range=wanted, x_ms_range_get_content_md5="true") == (206, part, _md5(part))
+    assert read("blocks", Range=wanted) == (206, part, None)
+    assert read("whole", Range="bytes=0-9") == (206, content[:10], None)
+    whole = _md5(content[:_MEGABYTE])
+    assert read("whole") == (200, content[:_MEGABYTE], whole)
+    assert read("whole", Range="nonsense") == (200, content[:_MEGABYTE], whole), "no range"
+    assert data.download_blob("blocks", validate_content=True).readall() == content
 
 
 def test_prefixes_and_blobs_are_listed_in_the_order_of_their_names(azure: AzureSession, account: str) -> None:

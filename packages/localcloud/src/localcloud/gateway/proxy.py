@@ -81,7 +81,7 @@ class ConnectProxy:
             raise ValueError("give HOST:PORT")
         host = host.strip("[]")
         if service_of(host) is not None and port == "443":
-            return await asyncio.open_connection("127.0.0.1", self._settings.gateway_port)
+            return await asyncio.open_connection("127.0.0.1", self._settings.gateway_port, limit=_CHUNK)
         if not self._upstream.takes(host):
             return await asyncio.open_connection(host, int(port))
         return await _through(self._upstream.proxy, target)

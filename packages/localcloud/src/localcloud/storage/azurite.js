@@ -2,7 +2,7 @@
 //   node azurite.js AZURITE_PACKAGE_FOLDER ACCOUNTS_FILE [azurite-blob arguments]
 // ACCOUNTS_FILE is JSON: {"secret": "hex", "accounts": {"name": ["key1 in base64", "key2 in base64"]}}. It is replaced
 // atomically and read again when it changed, so that a new storage account needs no restart: Azurite itself takes accounts
-// from an environment variable, at start. Eight things more differ from Azurite's own command:
+// from an environment variable, at start. Nine things more differ from Azurite's own command:
 //   1. a request with the secret in x-localcloud-front comes from the storage front, which has done the authorization;
 //   2. user delegation keys are derived from the secret, not from the constant in Azurite's source;
 //   3. user delegation SAS of versions that Azurite does not know yet are understood;
@@ -11,7 +11,9 @@
 //      Data Lake Storage does with directories. A renamed blob keeps its ETag and times;
 //   6. a change is on disk before it is answered (azurite_journal.js);
 //   7. a request may take as long as it makes progress, which the gateway watches: Node ends one after five minutes;
-//   8. blobs are read in larger parts, for half of the processor time.
+//   8. blobs are read in larger parts, for half of the processor time;
+//   9. the MD5 of a range is made for a client that asks for it (x-ms-range-get-content-md5): Azurite reads each range of
+//      up to 4 MiB twice, and throws its MD5 away.
 "use strict";
 const crypto = require("crypto");
 const fs = require("fs");
@@ -26,6 +28,40 @@ const azurite = (module) => require(path.join(root, "dist/src", module));
 const READ_BYTES = 2 ** 20;
 const createReadStream = fs.createReadStream;
 fs.createReadStream = (file, options) => createReadStream(file, { highWaterMark: READ_BYTES, ...options });
+
+const BlobHandler = azurite("blob/handlers/BlobHandler").default;
+const { downloadBlockBlobOrAppendBlob } = BlobHandler.prototype;
+const { deserializeRangeHeader } = azurite("blob/utils/utils");
+const hashing = azurite("common/utils/utils");
+const { getMD5FromStream } = hashing;
+const unhashed = new WeakSet();
+hashing.getMD5FromStream = async (stream) => (unhashed.has(stream) ? undefined : getMD5FromStream(stream));
+
+function isRange(request) {
+  try {
+    return deserializeRangeHeader(request.getHeader("range"), request.getHeader("x-ms-range")) !== undefined;
+  } catch {
+    return false; // Azurite sends the whole blob then
+  }
+}
+
+BlobHandler.prototype.downloadBlockBlobOrAppendBlob = function (options, context, blob) {
+  const { request } = context;
+  if (!isRange(request) || request.getHeader("x-ms-range-get-content-md5")) {
+    return downloadBlockBlobOrAppendBlob.call(this, options, context, blob);
+  }
+  // Azurite asks for the range a second time once it has the MD5 of the first stream.
+  let body;
+  const reads = (name) => ({
+    value: (...parameters) => {
+      body ??= this.extentStore[name](...parameters).then((stream) => unhashed.add(stream) && stream);
+      return body;
+    },
+  });
+  const extentStore = Object.create(this.extentStore, { readExtent: reads("readExtent"), readExtents: reads("readExtents") });
+  const handler = Object.create(this, { extentStore: { value: extentStore } });
+  return downloadBlockBlobOrAppendBlob.call(handler, options, context, blob);
+};
 
 let stamp = "";
 let secret = "";

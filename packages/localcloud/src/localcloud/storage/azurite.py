@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 
 import httpx
+from httpcore._async.http11 import AsyncHTTP11Connection
 
 from localcloud.core.context import Context
 from localcloud.core.errors import ServiceError, not_emulated
@@ -21,6 +22,9 @@ HOP_BY_HOP = frozenset(
 _FAILED = 500
 _ERROR = re.compile("<Message>(.*?)\n?(?:RequestId.*)?</Message>", re.DOTALL)
 _log = logging.getLogger("localcloud.storage")
+_READ_BYTES = 256 * 1024
+"""The most that asyncio reads from a socket at once. Each part that is passed on costs the same, large or small."""
+AsyncHTTP11Connection.READ_NUM_BYTES = _READ_BYTES  # httpx has no option for it; httpcore's own is 64 KiB
 _FRONT = "x-localcloud-front"
 _NEVER_SENT = frozenset({_FRONT, "x-http-method"})
 """A client's forged mark of the front, and the method that Azurite would use in place of the authorized one."""

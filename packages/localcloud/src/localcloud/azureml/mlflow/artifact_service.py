@@ -35,6 +35,7 @@ from localcloud.storage.addresses import Target, check_name
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 _HOURS = 1
+_MOST_JOBS = 1000
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class ArtifactService:
         self._ctx = ctx
         self._mlflow = mlflow
         self._tokens = tokens
+        self._jobs: dict[tuple[str, str], str] = {}
+        """Jobs of runs, by workspace and run: a client asks for each file of a model, and a run's job stays its job."""
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes, to precede the routes of run history, which match every path below /history."""
@@ -184,13 +187,22 @@ class ArtifactService:
     async def _run_folders(self, request: Request, workspace: Resource) -> list[_Folder]:
         """Return a run's folder, which has its job's name (artifacts_paths.JOB_TAG). Raises ServiceError 404."""
         run = request.path_params["run"]
+        job = self._jobs.get((workspace.id, run)) or await self._job(workspace, run)
+        container = f"dcid.{job}"
+        return [self._in_store(workspace, f"ExperimentRun/{container}", "ExperimentRun", container)]
+
+    async def _job(self, workspace: Resource, run: str) -> str:
+        """Return the name of a run's job; the run's own without one. Raises ServiceError 404."""
         try:
             answer = await self._mlflow.call(workspace, "GET", "runs/get", params={"run_id": run})
         except MlflowError as error:
             raise ServiceError(404, "UserError", f"RunId {run} was not found.") from error
         tags = {tag["key"]: tag["value"] for tag in answer["run"].get("data", {}).get("tags") or []}
-        container = f"dcid.{tags.get(JOB_TAG, run)}"
-        return [self._in_store(workspace, f"ExperimentRun/{container}", "ExperimentRun", container)]
+        if JOB_TAG not in tags:
+            return run
+        if len(self._jobs) >= _MOST_JOBS:
+            del self._jobs[next(iter(self._jobs))]
+        return self._jobs.setdefault((workspace.id, run), str(tags[JOB_TAG]))
 
 
 def _artifact(folder: _Folder, path: str) -> Json:

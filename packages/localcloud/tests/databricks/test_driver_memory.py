@@ -1,4 +1,4 @@
-"""The heap of a driver follows the machine's memory, a container's limit, and the variable."""
+"""The heap of a driver follows the machine's memory, a container's limit, and the variable; its collector, the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from localcloud.core.errors import ConfigurationError
-from localcloud.databricks import driver_memory
+from localcloud.databricks import driver_memory, launch
 
 GIB = 2**30
 
@@ -48,3 +48,9 @@ def test_another_form_is_refused(text: str, limit: Path, monkeypatch: pytest.Mon
     with pytest.raises(ConfigurationError, match="write a number of MiB or GiB, such as 2048m or 2g") as refused:
         driver_memory.heap()
     assert repr(text) in str(refused.value)
+
+
+def test_a_user_may_choose_another_collector() -> None:
+    assert launch.collector("-XX:TieredStopAtLevel=1") == ["-XX:+UseParallelGC"]
+    assert launch.collector("-Xss4m -XX:+UseG1GC") == []
+    assert launch.collector("-XX:+UseZGC") == [], "with two collectors, a JVM does not start"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from localcloud.engine.versions import NOTEBOOK_RUNTIME
 
 _JAVA_OPTIONS = "LOCALCLOUD_DRIVER_JAVA_OPTIONS"
 """The variable with more options of the driver JVM, as a command line has them."""
+_COLLECTOR = re.compile(r"-XX:\+Use\w*GC\b")
 _START = Path(__file__).resolve().parent / "runtime" / "start.py"
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "USER")
 
@@ -55,6 +57,7 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         shlex.quote(f"-Djavax.net.ssl.trustStore={settings.tls / 'truststore.p12'}"),
         "-Djavax.net.ssl.trustStoreType=PKCS12 -Djavax.net.ssl.trustStorePassword=changeit",
         "-Duser.timezone=UTC",
+        *collector(os.environ.get(_JAVA_OPTIONS, "")),
         os.environ.get(_JAVA_OPTIONS, ""),
     ]
     archive = archive_file(settings, tools)
@@ -83,6 +86,15 @@ def launch_conf(settings: Settings, tools: SparkTools, folder: Path) -> dict[str
         "spark.hadoop.fs.abfss.impl.disable.cache": "true",
         **{f"spark.hadoop.{key}": value for key, value in _STORAGE.items()},
     }
+
+
+def collector(options: str) -> list[str]:
+    """Return the option of the garbage collector, unless a user's options have one: a JVM starts with one alone.
+
+    Cores that are busy with rows have no time for a collector that works beside them, as the JVM's own choice does
+    (docs.oracle.com "HotSpot Virtual Machine Garbage Collection Tuning Guide", "Available Collectors").
+    """
+    return [] if _COLLECTOR.search(options) else ["-XX:+UseParallelGC"]
 
 
 def _scratch(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from steps import models, scored_measures
+from steps.column_measures import NumberColumns
 from steps.specification import PREDICTIONS_FILE, Specification
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
@@ -29,8 +30,10 @@ REFUSED_FILE = "refused.parquet"
 _BATCH_ROWS, _READ_AHEAD = 100_000, 2
 _LEAST_REPEATED = 4
 """Rows that have the same value, on average, in a column that is written with a dictionary."""
+_DIFFERENCES = {"row": "DELTA_BINARY_PACKED"}
+"""Encoding of Parquet columns (parquet.apache.org "Encodings"), which readers know since version 2 of the format."""
 _MOST_REASONS = 5
-_ROW = "_row"
+_ROW, _FITS, _VALUE = "_row", "_fits", "_value"
 _REFUSED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("record", pa.string())])
 
 
@@ -92,11 +95,15 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
     """
     noted = _counts(prepared)
     read, answers = int(noted["read"]), scored_measures.Answers(specified)
+    measures: dict[str, dict[str, Any]] = json.loads(noted.get("measures") or "{}")
+    # The notebook leaves the measures of these columns to this step, and notes their kinds alone.
+    numbers = NumberColumns({name: own["kind"] for name, own in measures.items() if "count" not in own}, read)
     refused = _Refused(folder / REFUSED_FILE)
     scored = 0
     with _Predictions(folder / PREDICTIONS_FILE, stamp) as written:
         try:
             for rows in _batches(prepared / ROWS):
+                numbers.add(rows, rows[_ROW])
                 usable = refused.take(rows, _unusable(rows))
                 predictions = _predictions(usable, model, specified, stamp)
                 wanted = refused.take(predictions, _unpredicted(predictions)) if len(predictions) else predictions
@@ -106,13 +113,14 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
                 answers.add(wanted)
                 scored += len(wanted)
             for rows in _batches(prepared / REFUSED):
+                numbers.add(*_fitting(rows, numbers.names))
                 refused.add(rows.rename(columns={_ROW: "row"}))
         finally:
             refused.close()
     if scored + refused.rows != read:
         raise ScoringError(f"of {read} rows {scored} were scored and {refused.rows} refused: the others are lost")
     if scored:
-        scored_measures.write(folder, json.loads(noted.get("measures") or "{}"), answers)
+        scored_measures.write(folder, measures | numbers.measures(), answers)
     return Counts(read, scored, refused.rows, dict(refused.reasons.most_common()))
 
 
@@ -159,8 +167,11 @@ class _Predictions:
     def _write(self, rows: pd.DataFrame) -> None:
         if self._writer is None:
             table = pa.Table.from_pandas(rows.assign(**self._stamps), preserve_index=False)
-            # A dictionary of values that hardly repeat takes half of the time of a write, and is thrown away.
-            self._writer = pq.ParquetWriter(self._file, table.schema, use_dictionary=_repeating(table))
+            # A dictionary of values that hardly repeat takes half of the time of a write, and is thrown away. Numbers
+            # of rows are written as differences: of 8 bytes, hardly one is left.
+            self._writer = pq.ParquetWriter(
+                self._file, table.schema, use_dictionary=_repeating(table), column_encoding=_DIFFERENCES
+            )
         else:
             table = self._table(rows, self._writer.schema)
         self._writer.write_table(table)
@@ -181,7 +192,8 @@ class _Predictions:
 def _repeating(table: pa.Table) -> list[str]:
     """Return the columns whose values repeat in the first rows."""
     most = len(table) // _LEAST_REPEATED
-    return [name for name in table.column_names if pc.count_distinct(table.column(name), mode="all").as_py() <= most]
+    names = [name for name in table.column_names if name not in _DIFFERENCES]
+    return [name for name in names if pc.count_distinct(table.column(name), mode="all").as_py() <= most]
 
 
 class _Refused:
@@ -250,11 +262,22 @@ def _batches(folder: Path) -> Iterator[pd.DataFrame]:
             yield batch.to_pandas()
 
 
+def _fitting(rows: pd.DataFrame, names: Sequence[str]) -> tuple[pd.DataFrame, pd.Series]:
+    """Return the values of refused rows that fit, with the columns' own names, and the rows' numbers."""
+    fitting = rows[rows[_FITS]] if names else rows.iloc[:0]
+    values = fitting.rename(columns={f"{_VALUE}{index}": name for index, name in enumerate(names)})
+    return values, fitting[_ROW]
+
+
 def _unusable(rows: pd.DataFrame) -> np.ndarray[Any, Any] | None:
     """Return a reason for each row with an infinite value, which training refuses too; empty for the others."""
     reasons: np.ndarray[Any, Any] | None = None
     for column in _floats(rows):
-        infinite = np.isinf(rows[column].to_numpy())
+        values = rows[column].to_numpy()
+        with np.errstate(invalid="ignore", over="ignore"):
+            if np.isfinite(values.sum()):  # no value is infinite then
+                continue
+        infinite = np.isinf(values)
         if infinite.any():
             reasons = np.full(len(rows), "", dtype=object) if reasons is None else reasons
             reasons[infinite & (reasons == "")] = f"infinite: {column}"

@@ -1,18 +1,19 @@
 """Measures of a file's rows that are numbered, by Spark's aggregates instead of observations.
 
 Spark observes rows one by one, through interfaces. An aggregate of Parquet's columns runs in generated code, for about
-a tenth of the processor time.
+a tenth of the processor time. Columns of plain numbers need neither where the features keep them: the step `score`
+reads them anyway, and measures them (steps/column_measures.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DecimalType, StructType
 
 from .cells import Cell, cell, column
 from .measures import ColumnMeasures, categories, observed, quantiles, sums
@@ -56,28 +57,25 @@ def valued(cells: Sequence[Cell]) -> tuple[list[Column], list[Cell]]:
     return parts, evaluated
 
 
-def first_sums(rows: DataFrame, cells: Sequence[Cell], more: Sequence[Column]) -> dict[str, Any]:
-    """Return the sums of cells and more aggregates, by one read of each column."""
+def plain_numbers(cells: Sequence[Cell], schema: StructType) -> dict[str, str]:
+    """Return the kinds of the columns of numbers of 64 bits at most, by their names."""
+    return {
+        read_cell.name: read_cell.kind
+        for read_cell in cells
+        if read_cell.is_number and not isinstance(schema[read_cell.name].dataType, DecimalType)
+    }
+
+
+def measure(rows: DataFrame, cells: Sequence[Cell], every: int) -> dict[str, ColumnMeasures]:
+    """Return the measures of columns of numbered rows. Quantiles are of every n-th row."""
     parts, evaluated = valued(cells)
     table = rows.select("*", *parts)
-    values = _first(table, [*more, *sums(evaluated[:_TOGETHER], None)])
-    for start in range(_TOGETHER, len(evaluated), _TOGETHER):
+    values: dict[str, Any] = {}
+    for start in range(0, len(evaluated), _TOGETHER):
         values |= _first(table, sums(evaluated[start : start + _TOGETHER], None, start))
-    return values
-
-
-def measure(
-    rows: DataFrame, cells: Sequence[Cell], every: int, seen: Mapping[str, Any] | None = None
-) -> dict[str, ColumnMeasures]:
-    """Return the measures of columns of numbered rows. Quantiles are of every n-th row.
-
-    `seen` has the sums of the same rows, where they are known.
-    """
-    parts, evaluated = valued(cells)
-    sample = rows if (condition := sampled(row_hash(), every)) is None else rows.where(condition)
-    values = dict(first_sums(rows, cells, ()) if seen is None else seen)
     if points := quantiles(evaluated):
-        values |= _first(sample.select("*", *parts), points)
+        sample = table if (condition := sampled(row_hash(), every)) is None else table.where(condition)
+        values |= _first(sample, points)
     return observed(evaluated, values, categories(rows, cells))
 
 

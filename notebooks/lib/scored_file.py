@@ -22,8 +22,10 @@ CORRUPT = "_corrupt"
 _FIRST_LINES = 100
 """Lines by whose mean length the number of a file's rows is estimated."""
 _PART = "spark.sql.files.maxPartitionBytes"
-_PARTS, _LARGEST_PART, _SMALLEST_PART = 8, 128 * 2**20, 32 * 2**20
-"""A large file is read in a multiple of so many parts. Spark's own limit of a part is the same 128 MiB."""
+_LARGEST_PART = 128 * 2**20
+"""Spark's own limit of a part, in bytes."""
+_CORES = 8
+"""Cores where Spark does not tell their number."""
 _MOST_COLUMNS, _LONGEST_NAME = 30, 60
 """Limits of a header in a message: it may be a line of anything."""
 
@@ -90,21 +92,29 @@ def read_head(spark: SparkSession, input_uri: str) -> Head:
     return Head([name.strip() for name in names], int(size / length), size)
 
 
-def part_bytes(size: int) -> int | None:
-    """Return the bytes of each part in which a file is read; None for a file that Spark's own parts suit.
+def part_bytes(size: int, cores: int) -> int | None:
+    """Return the bytes of each part in which so many cores read a file; None for a file that Spark's own parts suit.
 
-    Of parts of 128 MiB, the last one is smaller: of a file of 430 MiB, one of two cores reads three parts.
+    Of parts of 128 MiB, the last one is smaller: of a file of 430 MiB, one of two cores reads three parts. A file with
+    less than such a part for each core is read in a part for each by Spark itself.
     """
-    if size < _PARTS * _SMALLEST_PART:
+    if size <= cores * _LARGEST_PART:
         return None
-    parts = _PARTS * ceil(size / (_PARTS * _LARGEST_PART))
+    parts = cores * ceil(size / (cores * _LARGEST_PART))
     return ceil(size / parts)
+
+
+def _cores(spark: SparkSession) -> int:
+    # Spark Connect, as on serverless compute, has no context.
+    with suppress(PySparkException, AttributeError):
+        return int(spark.sparkContext.defaultParallelism)
+    return _CORES
 
 
 @contextmanager
 def even_parts(spark: SparkSession, size: int) -> Iterator[None]:
     """Let Spark read a large file in parts of the same size, within the block."""
-    part, before = part_bytes(size), None
+    part, before = part_bytes(size, _cores(spark)), None
     if part is not None:
         # Serverless compute lets notebooks change few settings: without this one, the parts are Spark's own.
         with suppress(PySparkException):

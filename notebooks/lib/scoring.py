@@ -1,17 +1,16 @@
 """Features of a CSV file without the target for a model, by the training notebook's own function.
 
 A row that cannot be used does not end the read, as it does in training: it is refused with a reason, so that every row
-of the file is either prepared or refused. The action that writes the features also measures the rows, as training
-measures its data.
+of the file is either prepared or refused. All rows that fit are measured, as training measures its data: columns that
+the features change by the action that writes them, and plain numbers that they keep by the step that scores the rows.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Observation, SparkSession
@@ -20,7 +19,7 @@ from pyspark.sql import functions as F
 from .cells import Cell, column
 from .csv_source import DataError, explain, plain_errors, read_errors
 from .measures import ColumnMeasures, aggregates, categories, observed
-from .row_measures import ROW, first_sums, measure, row_hash, sampled, source_cells, valued
+from .row_measures import ROW, measure, plain_numbers, row_hash, sampled, source_cells, valued
 from .row_rules import reasons, refused
 from .rules import Rules, parse
 from .scored_file import (
@@ -39,13 +38,15 @@ __all__ = ["Columns", "Counts", "RefusedFileError", "prepare"]
 
 ROWS, REFUSED, COUNTS = "rows", "refused", "counts"
 """Folders of the output: features and keys; rows that are refused, with reasons; how many there are of each, with the
-measures of the columns."""
+measures of the columns. Of a column that the step `score` has to measure, there is the kind alone."""
 FAILED = "failed"
 """Folder in their place: why the file cannot be used, and whether that is the file's own fault (`refused`)."""
 _LIST = ".json"
 _CARRIED = "_carried"
 _BROKEN, _EMPTY, _FITS, _HASH = "_broken", "_empty", "_fits", "_hash"
-_KEPT, _VALUES = "_kept", "_values"
+_VALUE = "_value"
+"""Prefix, before a position, of the refused rows' columns of numbers that the step `score` has to measure."""
+_KEPT, _VALUES = "_kept", "_dataopsml_values"
 _UNCHANGED = "dataopsml.unchanged"
 """Key of the metadata of a column that a plan hands on: an expression of the column has none."""
 _NOT_MEASURED = ("too_large", "below", "above", "not_allowed", "repeated", "distinct")
@@ -161,21 +162,21 @@ def _prepare_rows(
     cells = source_cells(rows, columns.schema, columns.needed, rules)
     every = max(1, head.rows // SAMPLED_ROWS)
     feature_rows = _features(rows, cells, columns, features, rules, every)
-    feature_rows.rows.write.mode("overwrite").parquet(f"{output_uri}/{ROWS}")
-    read = feature_rows.read.get
+    # The second version of Parquet's pages holds rows' numbers as differences: the files have a third less bytes.
+    feature_rows.rows.write.option("parquet.writer.version", "v2").mode("overwrite").parquet(f"{output_uri}/{ROWS}")
+    read, kept = feature_rows.read.get, feature_rows.kept.get
     total = read["rows"]
     if total == 0:
         raise RefusedFileError(f"{input_uri}: there is not a single row.")
-    table = spark.read.schema(feature_rows.rows.schema).parquet(f"{output_uri}/{ROWS}")
-    unchanged = feature_rows.unchanged
-    kept = first_sums(table, source_cells(table, columns.schema, unchanged, rules), _total(row_hash(unchanged)))
     written, number, fitting = kept[_KEPT], 0, 0
     as_read = all(kept[name] == read[name] for name in (_KEPT, _VALUES))
+    unchanged = [read_cell for read_cell in cells if read_cell.name in feature_rows.unchanged]
+    numbers = plain_numbers(unchanged, columns.schema) if as_read else {}
     if written < total or not as_read:
-        known = None if as_read else table.select(ROW)
+        known = None if as_read else _written(feature_rows, output_uri).select(ROW)
         gone = Observation("gone")
-        numbers = F.count(F.lit(1)).alias("rows"), F.count(F.when(F.col(_FITS), 1)).alias("fitting")
-        left = _refused(rows, cells, columns, rules, known).observe(gone, *numbers).drop(_FITS)
+        counted = F.count(F.lit(1)).alias("rows"), F.count(F.when(F.col(_FITS), 1)).alias("fitting")
+        left = _refused(rows, cells, columns, rules, known, numbers).observe(gone, *counted)
         left.write.mode("overwrite").parquet(f"{output_uri}/{REFUSED}")
         number, fitting = gone.get["rows"], gone.get["fitting"]
     if written + number != total:
@@ -185,11 +186,16 @@ def _prepare_rows(
         )
     counts = Counts(total, written, number)
     if as_read:
-        measured = _measured(table, kept, rows, cells, columns, feature_rows, rules, every, refused_fit=fitting > 0)
+        others = [read_cell.name for read_cell in unchanged if read_cell.name not in numbers]
+        measured = _measured(
+            output_uri, others, rows, cells, columns, feature_rows, rules, every, refused_fit=fitting > 0
+        )
     else:
         # The features leave out rows, or change a column in a way that Spark's plan does not show.
         measured = measure(fitting_rows(rows, columns), cells, every)
-    content = {name: _measures(measured[name]) for name in columns.needed}
+    content = {
+        name: {"kind": numbers[name]} if name in numbers else _measures(measured[name]) for name in columns.needed
+    }
     _write_json(spark, f"{output_uri}/{COUNTS}", asdict(counts) | {"measures": json.dumps(content)})
     return counts
 
@@ -199,7 +205,7 @@ class _Features:
     """Rows of features to be written, and the observations that are made with it.
 
     `evaluated`: the file's rows with their facts; `unchanged`: columns that the features keep; `observed`: the other
-    ones, with their measures.
+    ones, with their measures; `read` and `kept`: numbers and checksums of the file's rows and of the features.
     """
 
     rows: DataFrame
@@ -207,6 +213,7 @@ class _Features:
     unchanged: list[str]
     observed: list[Cell]
     read: Observation
+    kept: Observation
     measures: Observation
 
 
@@ -226,7 +233,7 @@ def _features(
     evaluated, evaluated_cells = _evaluated(rows, cells, columns, rules)
     feature_rows, unchanged = _apply(features, evaluated.where(fits() & ~F.col(_BROKEN)), columns)
     others = [read_cell for read_cell in evaluated_cells if read_cell.name not in unchanged]
-    read, measures = Observation("read"), Observation("measures")
+    read, kept, measures = Observation("read"), Observation("kept"), Observation("measures")
     # Observations look each value up by interfaces, and every time that an expression names it: they get few columns.
     complete = fits() & ~F.col(_BROKEN) & ~F.col(_EMPTY)
     hashed = evaluated.withColumn(_VALUES, F.when(complete, row_hash(unchanged)))
@@ -234,12 +241,20 @@ def _features(
     if others:
         fitting = fitting.observe(measures, *aggregates(others, None, sampled(F.col(_HASH), every)))
     feature_rows, _ = _apply(features, fitting.where(~F.col(_BROKEN)), columns)
-    return _Features(feature_rows, evaluated, unchanged, others, read, measures)
+    hashed_rows = feature_rows.withColumn(_VALUES, row_hash(unchanged))
+    kept_rows = hashed_rows.observe(kept, *_total(F.col(_VALUES))).drop(_VALUES)
+    return _Features(kept_rows, evaluated, unchanged, others, read, kept, measures)
+
+
+def _written(feature_rows: _Features, output_uri: str) -> DataFrame:
+    """Return the written rows, without a look into their files."""
+    rows = feature_rows.rows
+    return rows.sparkSession.read.schema(rows.schema).parquet(f"{output_uri}/{ROWS}")
 
 
 def _measured(
-    table: DataFrame,
-    kept: Mapping[str, Any],
+    output_uri: str,
+    unchanged: Sequence[str],
     rows: DataFrame,
     cells: Sequence[Cell],
     columns: Columns,
@@ -249,20 +264,21 @@ def _measured(
     *,
     refused_fit: bool,
 ) -> dict[str, ColumnMeasures]:
-    """Return the measures of all rows that fit: unchanged columns from the written rows, and from the refused ones.
+    """Return the measures of all rows that fit: `unchanged` columns from the written rows, and from the refused ones.
 
-    `refused_fit`: whether there are refused rows that fit. It takes another read of the file to measure them.
+    Those columns are not of plain numbers. `refused_fit`: whether there are refused rows that fit. It takes another
+    read of the file to measure them.
     """
-    unchanged = feature_rows.unchanged
-    chosen = [*map(column, unchanged), column(ROW)]
-    same: DataFrame = table.select(*chosen)
-    seen: Mapping[str, Any] | None = kept
-    if refused_fit:
-        refused_rows = feature_rows.evaluated.where(fits() & (F.col(_BROKEN) | F.col(_EMPTY)))
-        same, seen = same.union(refused_rows.select(*chosen)), None
-    measured = measure(same, source_cells(same, columns.schema, unchanged, rules), every, seen)
+    measured: dict[str, ColumnMeasures] = {}
+    if unchanged:
+        chosen = [*map(column, unchanged), column(ROW)]
+        same = _written(feature_rows, output_uri).select(*chosen)
+        if refused_fit:
+            refused_rows = feature_rows.evaluated.where(fits() & (F.col(_BROKEN) | F.col(_EMPTY)))
+            same = same.union(refused_rows.select(*chosen))
+        measured = measure(same, source_cells(same, columns.schema, unchanged, rules), every)
     if feature_rows.observed:
-        others = [read_cell for read_cell in cells if read_cell.name not in unchanged]
+        others = [read_cell for read_cell in cells if read_cell.name not in feature_rows.unchanged]
         frequent = categories(fitting_rows(rows, columns), others)
         measured |= observed(feature_rows.observed, feature_rows.measures.get, frequent)
     return measured
@@ -321,12 +337,17 @@ def _apply(
 
 
 def _refused(
-    rows: DataFrame, cells: Sequence[Cell], columns: Columns, rules: Rules, known: DataFrame | None
+    rows: DataFrame,
+    cells: Sequence[Cell],
+    columns: Columns,
+    rules: Rules,
+    known: DataFrame | None,
+    numbers: Iterable[str],
 ) -> DataFrame:
     """Return the rows that are not among the prepared ones: number, reason, the row itself as text, and _FITS.
 
     `known` has the numbers of the prepared rows; None where the others are just the rows that are malformed, break a
-    rule or lack a value.
+    rule or lack a value. `numbers` are columns that are handed on unchanged.
     """
     corrupt, broken = column(CORRUPT), reasons(cells, rules)
     empty = F.concat_ws(", ", *(F.when(column(name).isNull(), F.lit(name)) for name in columns.needed))
@@ -349,6 +370,7 @@ def _refused(
         F.when(is_malformed, malformed).otherwise(fitting).alias("reason"),
         F.when(is_malformed, corrupt).otherwise(content).alias("record"),
         (~is_malformed).alias(_FITS),
+        *(column(name).alias(f"{_VALUE}{index}") for index, name in enumerate(numbers)),
     )
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import mlflow.pyfunc
+import numpy as np
+import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -22,15 +26,19 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from notebooks.lib import row_measures, scored_file, scoring
+from mlops import specifications
+from notebooks.lib import row_measures, scored_file
 from notebooks.lib.contract import check
 from notebooks.lib.csv_source import MALFORMED, DataError, read_header, read_texts
 from notebooks.lib.row_measures import source_cells, valued
 from notebooks.lib.row_rules import reasons, refused
 from notebooks.lib.rules import ColumnRules, Rule, Rules
 from notebooks.lib.scoring import Columns, Counts, RefusedFileError, prepare
-from steps import profiles
+from steps import column_measures, profiles, scored_measures
 from steps.data_contract import DataContract
+from steps.scoring import Stamp, score
+from steps.specification import Score
+from tests import samples
 from tests.spark.sample_features import SCHEMA, complete_rows
 
 NEEDED = [name for name in SCHEMA.names if name != "progression"]
@@ -52,9 +60,23 @@ def _prepare(
     return prepare(spark, file.as_uri(), (folder / "out").as_uri(), columns, features, contract)
 
 
-def _measures(folder: Path) -> dict[str, Any]:
-    (written,) = (folder / "out/counts").glob("*.json")
-    measures: dict[str, Any] = json.loads(json.loads(written.read_text())["measures"])
+class Nothing(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+    """The same answer to every row."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> np.ndarray[Any, Any]:
+        return np.zeros(len(model_input))
+
+
+def _measures(folder: Path, keys: Sequence[str] = ("patient", "age")) -> dict[str, Any]:
+    """Return the measures that the step `score` hands on: the notebook leaves columns of plain numbers to it."""
+    mlflow.pyfunc.save_model(str(folder / "model"), python_model=Nothing(), pip_requirements=[])
+    specification = specifications.load("diabetes", samples.PIPELINES).specification.model_copy(
+        update={"score": Score(notebook="n", input="scoring/in/n", keys=tuple(keys))}
+    )
+    stamp = Stamp("1", datetime(2026, 11, 30, tzinfo=UTC), "in/rows.csv")
+    (folder / "scored").mkdir()
+    score(folder / "out", mlflow.pyfunc.load_model(str(folder / "model")), specification, stamp, folder / "scored")
+    measures: dict[str, Any] = json.loads((folder / "scored" / scored_measures.FILE).read_text())["columns"]
     return measures
 
 
@@ -200,7 +222,7 @@ def test_features_that_repeat_one_row_in_place_of_another_are_found(spark: Spark
 def test_quantiles_of_many_rows_are_of_a_sample_with_the_extremes_of_all(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "SAMPLED_ROWS", 1000)
+    monkeypatch.setattr(column_measures, "SAMPLED_ROWS", 1000)
     lines = [f"p,59,2,{number / 100},101,157,93.2,38,4,4.8598,87" for number in range(4000)]
 
     _prepare(spark, tmp_path, [HEADER, *lines])
@@ -217,10 +239,12 @@ def test_a_large_file_is_read_in_parts_of_the_same_size(
     spark: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mib, setting = 2**20, "spark.sql.files.maxPartitionBytes"
-    assert [scored_file.part_bytes(size * mib) for size in (255, 256, 400, 1024, 1040)] == [
-        None, 32 * mib, 50 * mib, 128 * mib, 65 * mib,
+    assert [scored_file.part_bytes(size * mib, 2) for size in (255, 256, 400, 1024, 1040)] == [
+        None, None, 100 * mib, 128 * mib, 104 * mib,
     ], "Spark's own parts of 400 MiB are three of 128 MiB and one of 16 MiB"  # fmt: skip
-    monkeypatch.setattr(scored_file, "_SMALLEST_PART", 100)
+    assert scored_file.part_bytes(2000 * mib, 8) == 125 * mib
+    monkeypatch.setattr(scored_file, "_LARGEST_PART", 700)
+    monkeypatch.setattr(scored_file, "_cores", lambda _: 2)
     own = spark.conf.get(setting)
 
     counts = _prepare(spark, tmp_path, [HEADER, *(f"p{number},{VALUES}" for number in range(100)), "p,59"])
@@ -368,7 +392,7 @@ def test_scored_rows_are_measured_as_the_training_data_are(
     columns = Columns(schema, "price", [])
     prepare(spark, file.as_uri(), (tmp_path / "out").as_uri(), columns, features)
 
-    measures = _measures(tmp_path)
+    measures = _measures(tmp_path, keys=())
     assert list(measures) == ["size", "rooms", "city", "new"]
     size = measures["size"]
     assert (size["count"], size["missing"], size["wrong"]) == (400, 1, 1), "a malformed row has no values at all"

@@ -129,6 +129,8 @@ def test_columns_whose_values_repeat_are_written_with_a_dictionary(tmp_path: Pat
     columns = [written.column(index) for index in range(written.num_columns)]
     with_dictionary = [column.path_in_schema for column in columns if column.has_dictionary_page]
     assert with_dictionary == ["patient", "model_version", "scored_at", "input_file"], "not row and prediction"
+    assert "DELTA_BINARY_PACKED" in columns[0].encodings and columns[0].path_in_schema == "row"
+    assert columns[0].total_uncompressed_size < 100, "100 numbers of 8 bytes, as differences"
 
 
 def test_an_error_of_writing_ends_the_scoring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

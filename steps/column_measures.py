@@ -28,14 +28,14 @@ class NumberColumns:
     def names(self) -> list[str]:
         return list(self._columns)
 
-    def add(self, rows: pd.DataFrame, numbers: pd.Series) -> None:
+    def add(self, rows: pd.DataFrame | Mapping[str, np.ndarray[Any, Any]], numbers: pd.Series) -> None:
         """Measure some rows. `numbers` are the rows' own, by which they are in the sample or not."""
-        if not self._columns or not len(rows):
+        if not self._columns or not len(numbers):
             return
         sampled = self._sampled(numbers.to_numpy(np.int64)) if self._every > 1 else None
         with np.errstate(invalid="ignore", over="ignore"):  # infinite values have a sum that is no number
             for name, column in self._columns.items():
-                column.add(rows[name].to_numpy(np.float64), sampled)
+                column.add(np.asarray(rows[name], np.float64), sampled)
 
     def _sampled(self, numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Return the places of the sampled rows: the same ones in each run, in no order of the file's."""

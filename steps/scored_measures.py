@@ -15,6 +15,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from steps import profiles
+from steps.column_measures import NumberColumns
 from steps.data_results import Profile
 from steps.metrics import Predictions
 from steps.specification import Specification
@@ -38,24 +39,36 @@ class ScoredMeasures(BaseModel):
 
 
 class Answers:
-    """The predictions for a file, as they come."""
+    """The predictions for a file of so many rows, as they come."""
 
-    def __init__(self, specified: Specification) -> None:
+    def __init__(self, specified: Specification, rows: int) -> None:
         self._classes = specified.task == "classification"
+        self._rows = rows
+        self._numbers: dict[str, NumberColumns] = {}
         self._parts: dict[str, list[np.ndarray[Any, Any]]] = {}
+        """Answers that are counted by their values."""
 
     def add(self, rows: pd.DataFrame) -> None:
-        """Add the measures of some predictions."""
+        """Add some predictions. The column `row` has the rows' numbers."""
         probabilities = [name for name in rows.columns if str(name).startswith(_PREFIX)]
         names = {PREDICTION: PREDICTION} if PREDICTION in rows else {}
         if len(probabilities) == 2:
             names[PROBABILITY] = probabilities[-1]
         for name, column in names.items():
-            self._parts.setdefault(name, []).append(rows[column].to_numpy())
+            values = rows[column].to_numpy()
+            if values.dtype.kind not in "iuf" or (self._classes and name == PREDICTION):
+                self._parts.setdefault(name, []).append(values)
+            else:
+                numbers = self._numbers.setdefault(name, NumberColumns({name: "number"}, self._rows))
+                numbers.add({name: values}, rows["row"])
 
     def measures(self) -> dict[str, dict[str, Any]]:
-        """Return the measures of all predictions."""
-        return _measures({name: np.concatenate(parts) for name, parts in self._parts.items()}, self._classes)
+        """Return the measures of all predictions. Quantiles of many rows are of a sample."""
+        by_value = {name: np.concatenate(parts) for name, parts in self._parts.items()}
+        measured = _measures(by_value, self._classes)
+        for numbers in self._numbers.values():
+            measured |= numbers.measures()
+        return measured
 
 
 def prediction_profile(predictions: Predictions, specified: Specification) -> Profile:

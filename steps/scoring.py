@@ -94,7 +94,8 @@ def score(prepared: Path, model: Any, specified: Specification, stamp: Stamp, fo
     or when a row is neither scored nor refused.
     """
     noted = _counts(prepared)
-    read, answers = int(noted["read"]), scored_measures.Answers(specified)
+    read = int(noted["read"])
+    answers = scored_measures.Answers(specified, read)
     measures: dict[str, dict[str, Any]] = json.loads(noted.get("measures") or "{}")
     # The notebook leaves the measures of these columns to this step, and notes their kinds alone.
     numbers = NumberColumns({name: own["kind"] for name, own in measures.items() if "count" not in own}, read)

@@ -210,10 +210,11 @@ def test_predictions_are_profiled_alike_when_a_model_is_registered_and_when_it_s
     labels = (probabilities > 0.5).astype(int)
     both = np.column_stack([1 - probabilities, probabilities])
     profile = scored_measures.prediction_profile(Predictions(labels, labels, both, (0, 1)), specified)
-    answers = scored_measures.Answers(specified)
+    answers = scored_measures.Answers(specified, 400)
     for part in (slice(0, 100), slice(100, 400)):
         answers.add(pd.DataFrame({
-            "prediction": labels[part], "probability_0": both[part, 0], "probability_1": both[part, 1],
+            "row": range(400)[part], "prediction": labels[part],
+            "probability_0": both[part, 0], "probability_1": both[part, 1],
         }))  # fmt: skip
 
     window = watching.judge(

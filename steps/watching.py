@@ -167,10 +167,15 @@ def _drifted(kind: Kind, name: str, label: str, column: ColumnWatch) -> Iterator
         )  # fmt: skip
 
 
+def _percent(share: float, limit: float) -> str:
+    """Return a share, with as many digits as tell it from its limit."""
+    return f"{share:.1%}" if f"{share:.1%}" != f"{limit:.1%}" else f"{share:.3%}"
+
+
 def _refused(watch: Watch, window: Window) -> Iterator[Breach]:
     share = window.refused_share
     if share > watch.refused:
         yield Breach(
             kind="refused", measured=round(share, 6), limit=watch.refused,
-            message=f"{share:.1%} of the rows are refused, and {watch.refused:.1%} may be",
+            message=f"{_percent(share, watch.refused)} of the rows are refused, and {watch.refused:.1%} may be",
         )  # fmt: skip

@@ -179,6 +179,8 @@ def test_refused_rows_are_a_breach_of_their_own() -> None:
     (breach,) = window.breaches
     assert (breach.kind, breach.measured) == ("refused", 0.06)
     assert breach.message == "6.0% of the rows are refused, and 5.0% may be"
+    (close,) = _judge(_rows(2000), _rows(9499), refused=501).breaches
+    assert close.message == "5.010% of the rows are refused, and 5.0% may be", "a share is told from its limit"
 
 
 def test_a_version_without_profiles_is_not_comparable_and_no_failure() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from html import escape
+from itertools import islice
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -30,6 +31,7 @@ from localcloud.databricks.runs import find_submitted
 
 _JOBS = "/_localcloud/azureml"
 _LOG_TAIL = 40_000
+_MOST_PAIRS = 10
 _LONGEST = 40
 """Letters of a value in the list of jobs; the job's page has all of it."""
 _TOKEN_LENGTH = 64
@@ -274,11 +276,14 @@ def _literals(run: Run) -> dict[str, str]:
 
 
 def _pairs(values: Mapping[str, str]) -> str:
-    """Return names and values on a line each, long values shortened."""
-    return "<br>".join(
+    """Return the first names and values on a line each, long values shortened: the run's own page has all of them."""
+    lines = [
         f"<small>{escape(name)}</small> {escape(value if len(value) <= _LONGEST else f'{value[:_LONGEST]}…')}"
-        for name, value in values.items()
-    )
+        for name, value in islice(values.items(), _MOST_PAIRS)
+    ]
+    if len(values) > _MOST_PAIRS:
+        lines.append(f"<small>and {len(values) - _MOST_PAIRS} more</small>")
+    return "<br>".join(lines)
 
 
 def _state(run: Run) -> str:
